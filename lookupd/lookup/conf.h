@@ -1,0 +1,121 @@
+/*
+ * lookupd.conf as the programs use it: read, checked, with every default filled in. Read by lookupd
+ * and lookupctl. Nothing here opens a socket or asks a database.
+ */
+#ifndef LOOKUPD_CONF_H
+#define LOOKUPD_CONF_H
+
+#include "common/settings.h"
+#include "lookup/candidates.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define CONF_DEFAULT_FILE "/etc/lookupd/lookupd.conf"
+
+enum value_kind {
+    VALUE_TEXT,     /* any non-empty text */
+    VALUE_ROUTE,    /* a transport(5) value, checked by route_check() */
+    VALUE_ADDRESSES /* addresses, which get the extension of the key */
+};
+
+enum absent_kind { ABSENT_TEMPORARY, ABSENT_NOT_FOUND };
+
+struct conf_map {
+    char *name;
+    char *where; /* "lookupd.conf:12", or "built-in" */
+    int keys;    /* enum keys_kind */
+    int value;   /* enum value_kind */
+    bool join;   /* different values for one candidate are joined; else they are an error */
+    char *query;
+    char *all;  /* NULL: not in the snapshot */
+    int absent; /* enum absent_kind: the answer for a key that the snapshot lacks */
+    bool uses_schema; /* the query is the built-in one: the tables of sql/schema.sql are needed */
+};
+
+enum address_kind { ADDRESS_UNIX, ADDRESS_INET, ADDRESS_SYSTEMD };
+
+struct conf_listener {
+    char *where;
+    int protocol;  /* index in conf_protocols */
+    char *address; /* "unix:/path", "inet:127.0.0.1:2501", "inet:[::1]:2501", "systemd:NAME" */
+    char *map;     /* tcp_table only */
+    char *owner;   /* unix sockets; NULL: the user setting */
+    char *group;
+    mode_t mode;
+    char **allow; /* TCP: networks of peers; NULL: loopback only */
+};
+
+struct conf_database {
+    char **hosts; /* "unix:/path", "host:port", "[v6]:port", in the order to try */
+    char *name;
+    char *user;
+    char *option_file; /* NULL: no password */
+    int connections;   /* of each worker */
+    double timeout;    /* seconds, for connecting, and for each read and write */
+};
+
+struct conf_limits {
+    int clients;            /* of a worker */
+    int waiting;            /* lookups of a worker that wait for the database */
+    double request_timeout; /* seconds that a request may take to arrive once begun */
+    double stall;           /* seconds after which a worker whose loop stands still is killed */
+};
+
+struct conf_snapshot {
+    char *directory;
+    int interval; /* seconds; 0: none */
+    int max_age;
+};
+
+struct conf {
+    char *file; /* as given */
+    int workers; /* 0: one per CPU, at most 4; see conf_workers() */
+    char *user, *group;
+    double deadline;
+    char *recipient_delimiter;
+    char **transports;
+    bool default_maps; /* serve the built-in maps too, not only those of the file */
+    struct conf_database database;
+    struct conf_limits limits;
+    struct conf_snapshot snapshot;
+    char *status_address; /* NULL: none */
+    struct conf_listener *listeners;
+    size_t listener_count;
+    struct conf_map *maps;
+    size_t map_count;
+};
+
+extern const char *const conf_protocols[]; /* "socketmap", "tcp_table", NULL */
+
+/*
+ * Reads and checks a file. NULL when anything is wrong; then everything that is wrong was reported.
+ * conf_parse() does the same for a text already in memory; file is the name for messages.
+ */
+struct conf *conf_read(const char *file, struct settings_errors *errors);
+struct conf *conf_parse(const char *text, const char *file, struct settings_errors *errors);
+void conf_free(struct conf *conf);
+
+/* The number of workers that the setting means on this machine. */
+int conf_workers(const struct conf *conf);
+
+/* Prints the effective configuration: a text that conf_parse() reads back to the same. */
+void conf_print(const struct conf *conf, FILE *out);
+
+/* The map of this name (not NUL-terminated), or NULL. */
+const struct conf_map *conf_find_map(const struct conf *conf, const char *name, size_t len);
+
+/* Splits "unix:/path", "inet:host:port", "inet:[v6]:port", "systemd:NAME", and a database host
+ * ("unix:/path", "host:port", "host", "[v6]:port") into its parts. */
+struct address {
+    enum address_kind kind;
+    char *host; /* the path, or name, for unix and systemd; owned: address_clear() */
+    unsigned port;
+};
+bool address_parse_listener(const char *text, struct address *out, const char **error);
+bool address_parse_database(const char *text, struct address *out, const char **error);
+void address_clear(struct address *address);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The option file (my.cnf) with what the database account needs. It is read once by the parent,
+ * before root is given up, and kept in memory: workers could not open it.
+ */
+#ifndef LOOKUPD_CREDENTIALS_H
+#define LOOKUPD_CREDENTIALS_H
+
+#include "common/settings.h"
+
+#include <stdbool.h>
+
+struct credentials {
+    char *user;     /* NULL: the setting database.user */
+    char *password; /* NULL: none (unix_socket authentication) */
+    char *ssl_ca, *ssl_capath, *ssl_cert, *ssl_key, *ssl_cipher, *ssl_crl, *tls_version;
+    bool ssl_verify_server_cert;
+};
+
+/*
+ * Reads the groups [client] and [lookupd] of a MariaDB option file. Refused, each with FILE:LINE or
+ * FILE: a file that group or others can read or write, one whose owner is neither root nor the
+ * process's real or effective user, an option that is not known here, an !include. With file NULL
+ * the result is empty. NULL after an error.
+ */
+struct credentials *credentials_read(const char *file, struct settings_errors *errors);
+/* Wipes the password before the memory is given back. */
+void credentials_free(struct credentials *credentials);
+
+#endif
