@@ -13,6 +13,8 @@ import time
 
 import pymysql
 
+import processes
+
 # Durability is of no use to a test, and the machine that runs it may be small.
 OPTIONS = [
     "--innodb-buffer-pool-size=64M",
@@ -31,10 +33,11 @@ OPTIONS = [
 class PrivateMariaDB:
     """A server in a folder. root comes in through .socket without a password."""
 
-    def __init__(self, directory, port=None, options=(), address="127.0.0.1"):
-        """port None: the socket only. options: further options of mariadbd; a later one wins."""
+    def __init__(self, directory, port=None, options=(), address="127.0.0.1", socket=None):
+        """port None: the socket only. options: further options of mariadbd; a later one wins.
+        socket: its path, where the folder's own would be too long for a socket (107 octets)."""
         self.directory = os.path.abspath(directory)
-        self.socket = os.path.join(self.directory, "mariadb.sock")
+        self.socket = socket or os.path.join(self.directory, "mariadb.sock")
         self.port = port
         self.address = address
         self.options = list(options)
@@ -63,6 +66,16 @@ class PrivateMariaDB:
         if made.returncode != 0:
             shutil.rmtree(self.data, ignore_errors=True)
             raise RuntimeError("mariadb-install-db failed:\n" + made.stdout)
+
+    def adopt(self):
+        """Takes over the server that runs in this folder, started by another program. True when
+        there is one."""
+        try:
+            with open(os.path.join(self.directory, "mariadb.pid"), encoding="ascii") as file:
+                self.process = processes.Adopted(int(file.read()))
+        except (FileNotFoundError, ValueError):
+            self.process = None
+        return self.pid is not None
 
     def start(self, timeout=60):
         """Makes the data folder at the first start. Returns when a connection works."""

@@ -1,0 +1,91 @@
+#!/bin/bash
+# What the scripts have in common: where the repository is, its packages, its builds. To be sourced.
+# shellcheck disable=SC2034 # some of it is used only by those who source it
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+# The packages are Debian's, and so are their Python modules: another python3 may be first in PATH.
+python=/usr/bin/python3
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+    bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'
+else
+    bold='' dim='' green='' red='' plain=''
+fi
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# The Debian packages, and what each is for.
+packages_build=(
+    meson ninja-build gcc libc6-dev pkg-config
+    libmariadb-dev   # Connector/C: asking the database without waiting for it
+    libconfig-dev    # lookupd.conf
+    libbsd-dev       # setproctitle
+    libevent-dev     # the event loop of the workers
+    libidn2-dev      # domain names to A-labels
+    libunistring-dev # folding text as Postfix does
+    libcriterion-dev # unit tests
+)
+packages_run=(
+    mariadb-server mariadb-client   # a private one in each sandbox
+    postfix                         # a private one in tests and demo; postmap and smtp-sink
+    python3 python3-pymysql         # the sandbox
+    python3-pytest                  # system tests
+)
+packages_check=(
+    clang-format clang-tidy
+    man-db groff-base # the manual pages
+    shellcheck        # these scripts
+)
+
+# packages_install PACKAGE…: installs those that are missing, and asks nothing of the network when
+# none is. Services of what gets installed are not started: the scripts use servers of their own.
+packages_install() {
+    local package missing=()
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = 'ii ' ] ||
+            missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ "$(id -u)" = 0 ] ||
+        die "packages are missing; as root: apt-get install --no-install-recommends ${missing[*]}"
+    printf 'installing %s\n' "${missing[*]}" >&2
+    apt_install "${missing[@]}" >&2 </dev/null || die "could not install ${missing[*]}"
+}
+
+apt_install() (
+    export DEBIAN_FRONTEND=noninteractive
+    policy=/usr/sbin/policy-rc.d # what keeps Debian's packages from starting their services
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+    fi
+    case " $* " in *' postfix '*)
+        echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+        ;;
+    esac
+    options=(-q -y -o DPkg::Lock::Timeout=300)
+    apt-get "${options[@]}" update || exit
+    # --no-remove: a machine's own mail server must not make room for the Postfix of a test
+    apt-get "${options[@]}" --no-install-recommends --no-remove install "$@"
+)
+
+# build_in DIR [OPTION…]: builds everything there; the meson options count when DIR is new.
+build_in() {
+    local dir
+    mkdir -p "$1"
+    dir=$(cd "$1" && pwd -P)
+    shift
+    (
+        flock 9
+        [ -f "$dir/build.ninja" ] || meson setup "$@" "$dir" "$root" || exit
+        ninja -C "$dir"
+    ) 9>"$dir.lock" >"$dir.log" 2>&1 || {
+        tail -n 60 "$dir.log" >&2
+        die "the build failed; all of what it said is in $dir.log"
+    }
+}

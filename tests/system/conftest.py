@@ -1,0 +1,104 @@
+"""Fixtures of the system tests: real servers only, private ones, each in a folder of its own.
+
+mariadb       a MariaDB server for the whole run, without tables
+database      the same with an empty schema, made anew for each test that asks for it
+sandbox       MariaDB and lookupd (scripts/sandbox), one for each test file; empty tables for each
+              test. A file's SANDBOX_SETTINGS = "…" is what --settings would hold.
+new_sandbox   a function that makes another one: new_sandbox("workers = 1;")
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+
+from private_mariadb import PrivateMariaDB  # noqa: E402
+from sandbox import DATABASE, SCHEMA, Sandbox  # noqa: E402
+
+
+def new_folder(prefix="lookupd-"):
+    """A folder that every user may enter (pytest's own are only for their owner), with a short path:
+    unix sockets are made in it."""
+    folder = tempfile.mkdtemp(prefix=prefix, dir="/tmp")
+    os.chmod(folder, 0o755)
+    return folder
+
+
+@pytest.fixture
+def folder():
+    """A folder for one test."""
+    path = new_folder()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    path = new_folder("lookupd-mariadb-")
+    server = PrivateMariaDB(path)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def database(mariadb):
+    mariadb.load(DATABASE, SCHEMA)
+    yield mariadb
+
+
+def _end(sandbox, failed):
+    """Takes a sandbox down; the log of a lookupd whose test failed is shown with it."""
+    try:
+        sandbox.stop_lookupd()
+    finally:
+        if failed:
+            print(f"--- {sandbox.log}\n{sandbox.log_text()[-20000:]}", file=sys.stderr)
+        sandbox.down()
+        shutil.rmtree(sandbox.directory, ignore_errors=True)
+
+
+def _started(settings):
+    sandbox = Sandbox(new_folder())
+    try:
+        sandbox.up(settings)
+    except BaseException:
+        _end(sandbox, True)
+        raise
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def _module_sandbox(request):
+    sandbox = _started(getattr(request.module, "SANDBOX_SETTINGS", ""))
+    before = request.session.testsfailed
+    yield sandbox
+    _end(sandbox, request.session.testsfailed > before)
+
+
+@pytest.fixture
+def sandbox(_module_sandbox):
+    _module_sandbox.empty()
+    yield _module_sandbox
+
+
+@pytest.fixture
+def new_sandbox(request):
+    made = []
+    before = request.session.testsfailed
+
+    def make(settings=""):
+        made.append(_started(settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        _end(each, request.session.testsfailed > before)
