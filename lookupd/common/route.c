@@ -62,11 +62,18 @@ static bool is_ipv4(const char *text)
     return inet_pton(AF_INET, text, &a) == 1 && (ntohl(a.s_addr) >> 24) != 0;
 }
 
-/* An IPv6 address. Forms with a dotted tail are left out: the address they stand for is IPv4. */
+/*
+ * An IPv6 address that Postfix's valid_ipv6_hostaddr() takes too: it refuses an eighth colon, which
+ * inet_pton() lets pass in 1:2:3:4:5:6:7::. Forms with a dotted tail are left out: what they stand
+ * for is an IPv4 address.
+ */
 static bool is_ipv6(const char *text)
 {
     struct in6_addr a;
-    return strchr(text, '.') == NULL && inet_pton(AF_INET6, text, &a) == 1;
+    size_t colons = 0;
+    for (const char *p = text; *p != '\0'; p++)
+        colons += *p == ':';
+    return colons <= 7 && strchr(text, '.') == NULL && inet_pton(AF_INET6, text, &a) == 1;
 }
 
 /* What stands between brackets: Postfix takes an IPv6 address with and without "ipv6:". */

@@ -19,9 +19,10 @@
  *
  * For error, retry and discard the nexthop is free printable text. For every other transport it is
  * empty, or a list of destinations separated by commas and blanks, each: host, host:port, [host],
- * [host]:port, [IPv4], [IPv6] with or without port. An address without brackets is refused, so are
- * ports out of 1-65535 and service names (an unknown one is fatal to smtp(8)). For lmtp also
- * unix:/path and inet:host:port.
+ * [host]:port, [IPv4], [IPv6] or [ipv6:IPv6], with or without port. An address without brackets is
+ * refused, so are ports out of 1-65535 and service names (an unknown one is fatal to smtp(8)). For
+ * lmtp also unix:/path, unix:path (relative to Postfix's queue directory: private/dovecot-lmtp) and,
+ * before the list, inet:.
  */
 const char *route_check(const char *route, size_t len, const char *const *transports);
 

@@ -31,12 +31,17 @@ struct candidate {
     const char *text; /* NUL-terminated, folded */
     uint16_t len;
     uint8_t list;           /* enum key_list */
-    bool without_extension; /* the key had an extension that this candidate does not have */
+    /*
+     * The key's user part without its extension. Not set for domains: there Postfix forgets the
+     * extension too, so that a catch-all's goto does not get it (mail_addr_find()).
+     */
+    bool without_extension;
     uint32_t hash;          /* candidates_hash() of the text */
 };
 
 struct candidates {
-    const char *extension; /* of the key, with its delimiter, in the client's case: "+Ext"; or NULL */
+    /* Of the key, with its delimiter, in the client's case, not quoted: "+Ext"; or NULL. */
+    const char *extension;
     size_t extension_len;
     bool ascii; /* every candidate is ASCII */
     size_t count;
@@ -62,7 +67,8 @@ uint32_t candidates_hash(const char *text, size_t len);
 
 /*
  * Brings the key of a row to the form that candidates have, so that a row of a case-insensitive
- * column is recognised: mailname_fold() with one trailing dot dropped. False when it can match none.
+ * column is recognised: mailname_fold() with one trailing dot dropped (unless another dot, or
+ * nothing, stands before it). False when it can match none.
  */
 bool candidates_fold_row(const char *key, size_t len, char *out, size_t out_size, size_t *out_len);
 

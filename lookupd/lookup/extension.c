@@ -34,7 +34,7 @@ struct text {
 struct part {
     struct span whole;
     struct span angle; /* what stands in <>; text NULL without */
-    bool odd;          /* comments, groups, stray specials: left as it is */
+    bool odd;          /* comments, groups, stray specials */
 };
 
 static void text_add(struct text *t, const char *s, size_t len)
@@ -248,9 +248,7 @@ static void add_words(struct text *t, struct span s, struct span extension)
 static void add_part(struct text *t, const struct part *part, struct span extension)
 {
     struct span whole = part->whole;
-    if (part->odd) {
-        text_add_span(t, whole);
-    } else if (part->angle.text != NULL) {
+    if (part->angle.text != NULL) {
         const char *end = part->angle.text + part->angle.len;
         text_add(t, whole.text, (size_t)(part->angle.text - whole.text));
         if (part->angle.len > 0)
@@ -261,6 +259,26 @@ static void add_part(struct text *t, const struct part *part, struct span extens
     } else {
         text_add_span(t, whole);
     }
+}
+
+/* Takes the comma (or nothing, at the end) that follows a part. */
+static struct span next_comma(struct span s)
+{
+    return (struct span){s.text, s.len > 0};
+}
+
+/* Postfix reads a list from its end, and a stray '>' or ';' there changes what stands before it. So
+ * one odd part makes the whole list one that cannot be extended. */
+static bool is_odd(struct span list)
+{
+    while (list.len > 0) {
+        struct part part = next_part(list);
+        if (part.odd)
+            return true;
+        list = behind(list, part.whole);
+        list = behind(list, next_comma(list));
+    }
+    return false;
 }
 
 char *extension_add(const char *addresses, size_t len, const char *extension, size_t extension_len,
@@ -274,16 +292,15 @@ char *extension_add(const char *addresses, size_t len, const char *extension, si
         return NULL;
     t.at[0] = '\0';
     /* Of such extensions Postfix's resolver makes other addresses, in quotes too. */
-    if (extension_len == 0 || has_any(ext, "@%!|"))
-        text_add(&t, addresses, len);
+    if (extension_len == 0 || has_any(ext, "@%!|") || is_odd(rest))
+        text_add_span(&t, rest);
     else
         while (rest.len > 0) {
             struct part part = next_part(rest);
             add_part(&t, &part, ext);
             rest = behind(rest, part.whole);
-            struct span comma = {rest.text, rest.len > 0};
-            text_add_span(&t, comma);
-            rest = behind(rest, comma);
+            text_add_span(&t, next_comma(rest));
+            rest = behind(rest, next_comma(rest));
         }
     if (t.failed) {
         free(t.at);
