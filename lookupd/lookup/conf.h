@@ -6,6 +6,7 @@
 #define LOOKUPD_CONF_H
 
 #include "common/settings.h"
+#include "lookup/address.h"
 #include "lookup/candidates.h"
 
 #include <stdbool.h>
@@ -30,12 +31,10 @@ struct conf_map {
     int value;   /* enum value_kind */
     bool join;   /* different values for one candidate are joined; else they are an error */
     char *query;
-    char *all;  /* NULL: not in the snapshot */
-    int absent; /* enum absent_kind: the answer for a key that the snapshot lacks */
+    char *all;        /* NULL: not in the snapshot */
+    int absent;       /* enum absent_kind: the answer for a key that the snapshot lacks */
     bool uses_schema; /* the query is the built-in one: the tables of sql/schema.sql are needed */
 };
-
-enum address_kind { ADDRESS_UNIX, ADDRESS_INET, ADDRESS_SYSTEMD };
 
 struct conf_listener {
     char *where;
@@ -45,7 +44,7 @@ struct conf_listener {
     char *owner;   /* unix sockets; NULL: the user setting */
     char *group;
     mode_t mode;
-    char **allow; /* TCP: networks of peers; NULL: loopback only */
+    char **allow; /* TCP: networks of peers, see network_parse(); NULL: loopback only */
 };
 
 struct conf_database {
@@ -64,6 +63,7 @@ struct conf_limits {
     double stall;           /* seconds after which a worker whose loop stands still is killed */
 };
 
+/* Without the group "snapshot" the directory is NULL, and there is none; so with "status". */
 struct conf_snapshot {
     char *directory;
     int interval; /* seconds; 0: none */
@@ -71,7 +71,7 @@ struct conf_snapshot {
 };
 
 struct conf {
-    char *file; /* as given */
+    char *file;  /* as given */
     int workers; /* 0: one per CPU, at most 4; see conf_workers() */
     char *user, *group;
     double deadline;
@@ -106,16 +106,5 @@ void conf_print(const struct conf *conf, FILE *out);
 
 /* The map of this name (not NUL-terminated), or NULL. */
 const struct conf_map *conf_find_map(const struct conf *conf, const char *name, size_t len);
-
-/* Splits "unix:/path", "inet:host:port", "inet:[v6]:port", "systemd:NAME", and a database host
- * ("unix:/path", "host:port", "host", "[v6]:port") into its parts. */
-struct address {
-    enum address_kind kind;
-    char *host; /* the path, or name, for unix and systemd; owned: address_clear() */
-    unsigned port;
-};
-bool address_parse_listener(const char *text, struct address *out, const char **error);
-bool address_parse_database(const char *text, struct address *out, const char **error);
-void address_clear(struct address *address);
 
 #endif

@@ -14,13 +14,15 @@ struct credentials {
     char *password; /* NULL: none (unix_socket authentication) */
     char *ssl_ca, *ssl_capath, *ssl_cert, *ssl_key, *ssl_cipher, *ssl_crl, *tls_version;
     bool ssl_verify_server_cert;
+    bool ssl; /* TLS is asked for, by any of these options: a connection without it must fail */
 };
 
 /*
- * Reads the groups [client] and [lookupd] of a MariaDB option file. Refused, each with FILE:LINE or
- * FILE: a file that group or others can read or write, one whose owner is neither root nor the
- * process's real or effective user, an option that is not known here, an !include. With file NULL
- * the result is empty. NULL after an error.
+ * Reads the groups [client], [client-server], [client-mariadb] and [lookupd] of a MariaDB option
+ * file, quotes, escapes and comments as MariaDB reads them. Refused, each with FILE:LINE or
+ * FILE: what is no regular file, a file that group or others can use, one whose owner is neither
+ * root nor the process's real or effective user, an option that is not known here, an !include.
+ * With file NULL the result is empty. NULL after an error.
  */
 struct credentials *credentials_read(const char *file, struct settings_errors *errors);
 /* Wipes the password before the memory is given back. */

@@ -1,0 +1,207 @@
+#include "lookup/connect.h"
+
+#include "lookup/map.h"
+#include "lookup/statement.h"
+
+#include <errmsg.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A statement ends a little before its lookups do: giving up a connection is then rare. */
+#define STATEMENT_TIME_SHARE 0.9
+
+static void set_error(struct connect_error *error, MYSQL *mysql, const char *host)
+{
+    error->number = mysql_errno(mysql);
+    snprintf(error->text, sizeof error->text, "%s: %s (%u)", host, mysql_error(mysql),
+             error->number);
+}
+
+static void set_options(MYSQL *mysql, const struct conf *conf, const struct credentials *cred)
+{
+    unsigned timeout = (unsigned)ceil(conf->database.timeout); /* Connector/C counts seconds */
+    unsigned no_infile = 0;
+    my_bool off = 0;
+    my_bool on = 1;
+
+    mysql_options(mysql, MYSQL_OPT_NONBLOCK, 0);
+    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &timeout);
+    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &timeout);
+    mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &timeout);
+    mysql_options(mysql, MYSQL_OPT_RECONNECT, &off); /* it would lose prepared statements */
+    mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &no_infile); /* no server reads our files */
+    mysql_options(mysql, MYSQL_REPORT_DATA_TRUNCATION, &on);
+    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "lookupd");
+
+    if (cred->ssl_ca || cred->ssl_capath || cred->ssl_cert || cred->ssl_key || cred->ssl_cipher)
+        mysql_ssl_set(mysql, cred->ssl_key, cred->ssl_cert, cred->ssl_ca, cred->ssl_capath,
+                      cred->ssl_cipher);
+    if (cred->ssl_crl)
+        mysql_options(mysql, MYSQL_OPT_SSL_CRL, cred->ssl_crl);
+    if (cred->tls_version)
+        mysql_options(mysql, MARIADB_OPT_TLS_VERSION, cred->tls_version);
+    if (cred->ssl_verify_server_cert)
+        mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+}
+
+/* Nothing of a session of ours depends on what the server has as its global settings. */
+static bool set_session(MYSQL *mysql, const struct conf *conf)
+{
+    char variables[400];
+    snprintf(variables, sizeof variables,
+             "SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', sql_auto_is_null = 0, "
+             "sql_big_selects = 1, sql_select_limit = 18446744073709551615, "
+             "max_statement_time = %.3f, wait_timeout = 28800, system_versioning_asof = DEFAULT",
+             conf->deadline * STATEMENT_TIME_SHARE);
+    const char *const statements[] = {
+        "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+        variables,
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY",
+    };
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
+        if (mysql_query(mysql, statements[i]) != 0)
+            return false;
+    /* Only saves a lock; a server that was built without the cache refuses it. */
+    (void)mysql_query(mysql, "SET SESSION query_cache_type = OFF");
+    return true;
+}
+
+static bool needs_schema(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->map_count; i++)
+        if (conf->maps[i].uses_schema)
+            return true;
+    return false;
+}
+
+/* False with a text when the tables are not those that the built-in maps were written for. */
+static bool check_schema(MYSQL *mysql, const char *host, struct connect_error *error)
+{
+    MYSQL_RES *result = NULL;
+    if (mysql_query(mysql, "SELECT MAX(version) FROM schema_version") != 0 ||
+        (result = mysql_store_result(mysql)) == NULL) {
+        set_error(error, mysql, host);
+        return false;
+    }
+    MYSQL_ROW row = mysql_fetch_row(result);
+    char version[24] = "none";
+    if (row && row[0])
+        snprintf(version, sizeof version, "%s", row[0]);
+    mysql_free_result(result);
+    if (strtol(version, NULL, 10) == CONNECT_SCHEMA_VERSION)
+        return true;
+    error->number = 0;
+    snprintf(error->text, sizeof error->text,
+             "%s: the tables have schema version %s, this lookupd knows version %d: see "
+             "sql/upgrade",
+             host, version, CONNECT_SCHEMA_VERSION);
+    return false;
+}
+
+static MYSQL *open_host(const char *host, const struct conf *conf, const struct credentials *cred,
+                        struct connect_error *error)
+{
+    struct address address;
+    const char *fault;
+    if (!address_parse_database(host, &address, &fault)) {
+        error->number = 0;
+        snprintf(error->text, sizeof error->text, "%s: %s", host, fault);
+        return NULL;
+    }
+    MYSQL *mysql = mysql_init(NULL);
+    if (mysql == NULL) {
+        address_clear(&address);
+        error->number = CR_OUT_OF_MEMORY;
+        snprintf(error->text, sizeof error->text, "%s: no memory", host);
+        return NULL;
+    }
+    set_options(mysql, conf, cred);
+    bool local = address.kind == ADDRESS_UNIX;
+    enum mysql_protocol_type protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+    mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
+    const char *user = cred->user ? cred->user : conf->database.user;
+    bool good = mysql_real_connect(mysql, local ? NULL : address.host, user, cred->password,
+                                   conf->database.name, local ? 0 : address.port,
+                                   local ? address.host : NULL, 0) != NULL &&
+                set_session(mysql, conf);
+    address_clear(&address);
+    if (!good)
+        set_error(error, mysql, host);
+    else if (needs_schema(conf))
+        good = check_schema(mysql, host, error);
+    if (!good) {
+        mysql_close(mysql);
+        return NULL;
+    }
+    /* Over TLS the socket would stay blocking, and so would every "non-blocking" call. */
+    int fd = (int)mysql_get_socket(mysql);
+    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return mysql;
+}
+
+MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
+                    struct connect_error *error)
+{
+    *error = (struct connect_error){.text = "no database host"};
+    for (size_t i = 0; conf->database.hosts[i]; i++) {
+        MYSQL *mysql = open_host(conf->database.hosts[i], conf, credentials, error);
+        if (mysql)
+            return mysql;
+    }
+    return NULL;
+}
+
+const char *connect_host(MYSQL *mysql, char *buffer, size_t size)
+{
+    const char *path = NULL;
+    unsigned port = 0;
+    const char *host = NULL;
+    mariadb_get_infov(mysql, MARIADB_CONNECTION_UNIX_SOCKET, &path);
+    mariadb_get_infov(mysql, MARIADB_CONNECTION_HOST, &host);
+    mariadb_get_infov(mysql, MARIADB_CONNECTION_PORT, &port);
+    if (path && *path)
+        snprintf(buffer, size, "unix:%s", path);
+    else
+        snprintf(buffer, size, "%s:%u", host ? host : "?", port);
+    return buffer;
+}
+
+static void report(struct settings_errors *errors, const struct map *map, const char *text)
+{
+    char line[700];
+    snprintf(line, sizeof line, "%s: maps.%s.query: %s", map->where, map->name, text);
+    errors->count++;
+    errors->report(line, errors->context);
+}
+
+bool connect_check_maps(struct maps *maps, const struct credentials *credentials,
+                        struct settings_errors *errors, struct connect_error *error)
+{
+    MYSQL *mysql = connect_open(maps->conf, credentials, error);
+    if (mysql == NULL)
+        return false;
+    bool reached = true;
+    for (size_t i = 0; i < maps->count && reached; i++) {
+        char text[512];
+        unsigned number = 0;
+        struct statement *statement = statement_new(mysql, &maps->list[i], 0);
+        if (statement == NULL)
+            break;
+        if (!statement_check(statement, &number, text, sizeof text)) {
+            report(errors, &maps->list[i], text);
+            if (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) {
+                reached = false;
+                error->number = number;
+                snprintf(error->text, sizeof error->text, "%s", text);
+            }
+        }
+        statement_free(statement);
+    }
+    mysql_close(mysql);
+    return reached;
+}

@@ -1,0 +1,44 @@
+/*
+ * Opens a connection to the database and brings its session to a known state. Everything here
+ * blocks, for at most about the configured timeout for each host (a resolver may take longer), so
+ * it is called from a thread of its own, or from a program that has nothing else to do.
+ */
+#ifndef LOOKUPD_CONNECT_H
+#define LOOKUPD_CONNECT_H
+
+#include "lookup/conf.h"
+#include "lookup/credentials.h"
+
+#include <mysql.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The version of sql/schema.sql that the built-in maps are written for. */
+#define CONNECT_SCHEMA_VERSION 1
+
+struct connect_error {
+    unsigned number; /* of MariaDB or Connector/C; 0: our own, as an unknown schema */
+    char text[400];  /* names the host; no password */
+};
+
+/*
+ * Tries the hosts in order and returns the first connection that can be had, for mysql_close():
+ * made for the non-blocking calls, its socket non-blocking too, the session independent of the
+ * server's global settings, and the schema's version known where a map uses the schema. NULL when
+ * no host can be used; then error speaks of the last one tried.
+ */
+MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
+                    struct connect_error *error);
+
+/* "unix:/run/mysqld/mysqld.sock" or "db.example.net:3306": the host that a connection goes to. */
+const char *connect_host(MYSQL *mysql, char *buffer, size_t size);
+
+/*
+ * Prepares every map's statement on a fresh connection and reports what is wrong with it. Returns
+ * false when the database could not be reached (error says why). Used at the start and by -t.
+ */
+struct maps;
+bool connect_check_maps(struct maps *maps, const struct credentials *credentials,
+                        struct settings_errors *errors, struct connect_error *error);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * The engine answers lookups from the database: many askers, few connections. A lookup waits in a
+ * lane with others of its map; when a connection is idle, the lane that has waited longest goes as
+ * one batch. Every lookup that is asked is answered once, at its deadline at the latest.
+ */
+#ifndef LOOKUPD_ENGINE_H
+#define LOOKUPD_ENGINE_H
+
+#include "lookup/credentials.h"
+#include "lookup/lookup.h"
+#include "lookup/map.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct engine;
+struct event_base;
+
+enum engine_state {
+    ENGINE_CONNECTING, /* no connection yet, the first attempt is under way: lookups wait for it */
+    ENGINE_LIVE,
+    ENGINE_DOWN /* no connection: temporary answers at once, while we go on trying */
+};
+
+/* Called when the state has changed. */
+typedef void engine_changed(enum engine_state state, void *context);
+
+/*
+ * Begins to connect. conf gives the database, its connections, the deadline and the limits; it and
+ * credentials must outlive the engine. NULL without memory or threads.
+ */
+struct engine *engine_new(struct event_base *base, const struct conf *conf,
+                          const struct credentials *credentials, engine_changed *changed,
+                          void *context);
+
+/*
+ * Asks. done() may be called before this returns. The map's set is held until then. The key is not
+ * needed afterwards.
+ */
+void engine_ask(struct engine *engine, struct lookup *lookup, struct map *map, const char *key,
+                size_t len, lookup_done *done);
+
+/* Takes back a lookup whose asker has gone: done() will not be called. */
+void engine_cancel(struct engine *engine, struct lookup *lookup);
+
+/*
+ * Sends what waits. To be called after each round of the event loop, so that all that was asked in
+ * one round travels together.
+ */
+void engine_run(struct engine *engine);
+
+struct engine_counts {
+    uint64_t queries; /* statements executed */
+    uint64_t batched; /* lookups that they carried */
+    uint64_t connects;
+    unsigned connections; /* open now */
+    unsigned outstanding; /* lookups not answered yet */
+};
+struct engine_counts engine_counts(const struct engine *engine);
+
+/*
+ * Closes everything; lookups still outstanding are answered as temporary. False when a thread hangs
+ * at the deadline (monotonic nanoseconds): then end the process without freeing conf.
+ */
+bool engine_free(struct engine *engine, uint64_t deadline);
+
+#endif

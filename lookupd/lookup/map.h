@@ -1,0 +1,46 @@
+/*
+ * The maps as they are served: what conf says, with the SQL taken apart. A set of maps belongs to
+ * one configuration; lookups hold it while they run, so that a reload can change the set in place.
+ */
+#ifndef LOOKUPD_MAP_H
+#define LOOKUPD_MAP_H
+
+#include "lookup/candidates.h"
+#include "lookup/conf.h"
+#include "lookup/query.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct map {
+    unsigned id; /* of this process, never used again: statements are kept by it */
+    const char *name;
+    const char *where; /* "lookupd.conf:12", for messages */
+    enum keys_kind keys;
+    enum value_kind value;
+    bool join;
+    struct query *query;
+    const char *delimiter;         /* recipient_delimiter */
+    const char *const *transports; /* that a route may name */
+    struct maps *set;
+};
+
+struct maps {
+    unsigned references;
+    struct conf *conf; /* owned: what the maps borrow their texts from */
+    size_t count;
+    struct map list[];
+};
+
+/*
+ * Takes conf, which then belongs to the set (also when this fails). Every query that cannot be
+ * taken apart is reported. NULL after an error. The caller has one reference.
+ */
+struct maps *maps_new(struct conf *conf, struct settings_errors *errors);
+void maps_hold(struct maps *maps);
+void maps_release(struct maps *maps);
+
+/* The map of a name that need not be NUL-terminated, or NULL. */
+struct map *maps_find(struct maps *maps, const char *name, size_t len);
+
+#endif

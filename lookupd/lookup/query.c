@@ -1,0 +1,183 @@
+#include "lookup/query.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A place after a piece of plain text; the last piece has none. */
+struct piece {
+    const char *text;
+    size_t len;
+    int list; /* enum key_list, or -1 at the end */
+};
+
+struct query {
+    char *sql;
+    size_t count; /* of pieces; places are one less */
+    struct piece pieces[];
+};
+
+static const char *const list_names[LIST_COUNT] = {
+    [LIST_ADDRESSES] = "addresses", [LIST_AT_DOMAINS] = "at_domains", [LIST_DOMAINS] = "domains",
+    [LIST_LOCALS] = "locals",       [LIST_CLIENTS] = "clients",       [LIST_KEY] = "key",
+};
+
+static bool kind_has_list(enum keys_kind keys, int list)
+{
+    switch (keys) {
+    case KEYS_DOMAIN:
+        return list == LIST_DOMAINS;
+    case KEYS_ADDRESS:
+        return list == LIST_ADDRESSES || list == LIST_AT_DOMAINS || list == LIST_DOMAINS ||
+               list == LIST_LOCALS;
+    case KEYS_CLIENT:
+        return list == LIST_CLIENTS;
+    case KEYS_EXACT:
+        return list == LIST_KEY;
+    }
+    return false;
+}
+
+/* The end of a quoted text, an identifier or a comment that begins at p, or NULL when none does. */
+static const char *skip_quoted(const char *p)
+{
+    if (*p == '\'' || *p == '"' || *p == '`') {
+        char quote = *p++;
+        while (*p && *p != quote) {
+            if (*p == '\\' && quote != '`' && p[1])
+                p++;
+            p++;
+        }
+        return *p ? p + 1 : p;
+    }
+    if (p[0] == '/' && p[1] == '*') {
+        const char *end = strstr(p + 2, "*/");
+        return end ? end + 2 : p + strlen(p);
+    }
+    if (*p == '#' || (p[0] == '-' && p[1] == '-' && (p[2] == '\0' || isspace((unsigned char)p[2]))))
+        return p + strcspn(p, "\n");
+    return NULL;
+}
+
+static bool is_word(char c)
+{
+    return isalnum((unsigned char)c) || c == '_';
+}
+
+static int list_by_name(const char *name, size_t len)
+{
+    for (int i = 0; i < LIST_COUNT; i++)
+        if (strlen(list_names[i]) == len && memcmp(list_names[i], name, len) == 0)
+            return i;
+    return -1;
+}
+
+struct query *query_parse(const char *sql, enum keys_kind keys, char *error, size_t error_size)
+{
+    size_t most = 1;
+    for (const char *p = sql; *p; p++)
+        most += *p == ':';
+    struct query *query = calloc(1, sizeof *query + most * sizeof query->pieces[0]);
+    if (query == NULL || (query->sql = strdup(sql)) == NULL) {
+        free(query);
+        snprintf(error, error_size, "no memory");
+        return NULL;
+    }
+
+    const char *begin = query->sql;
+    const char *p = begin;
+    while (*p) {
+        const char *after = skip_quoted(p);
+        if (after) {
+            p = after;
+            continue;
+        }
+        if (*p == '?') {
+            snprintf(error, error_size,
+                     "a \"?\" in a query: name a list of keys instead, such as :%s",
+                     keys == KEYS_ADDRESS ? "addresses" : "domains");
+            goto fail;
+        }
+        if (*p != ':' || !(isalpha((unsigned char)p[1]) || p[1] == '_')) {
+            p++;
+            continue;
+        }
+        const char *name = p + 1;
+        size_t len = 0;
+        while (is_word(name[len]))
+            len++;
+        int list = list_by_name(name, len);
+        if (list < 0 || !kind_has_list(keys, list)) {
+            snprintf(error, error_size,
+                     list < 0 ? "unknown list \":%.*s\""
+                              : "keys of this kind have no list \":%.*s\"",
+                     (int)(len > 40 ? 40 : len), name);
+            goto fail;
+        }
+        query->pieces[query->count++] =
+            (struct piece){.text = begin, .len = (size_t)(p - begin), .list = list};
+        begin = p = name + len;
+    }
+    if (query->count == 0) {
+        snprintf(error, error_size, "the query names no list of keys, such as :%s",
+                 keys == KEYS_CLIENT  ? "clients"
+                 : keys == KEYS_EXACT ? "key"
+                                      : "domains");
+        goto fail;
+    }
+    query->pieces[query->count++] =
+        (struct piece){.text = begin, .len = (size_t)(p - begin), .list = -1};
+    return query;
+
+fail:
+    query_free(query);
+    return NULL;
+}
+
+void query_free(struct query *query)
+{
+    if (query == NULL)
+        return;
+    free(query->sql);
+    free(query);
+}
+
+size_t query_place_count(const struct query *query)
+{
+    return query->count - 1;
+}
+
+enum key_list query_place(const struct query *query, size_t place)
+{
+    return (enum key_list)query->pieces[place].list;
+}
+
+char *query_expand(const struct query *query, const size_t capacity[LIST_COUNT], size_t *parameters)
+{
+    size_t size = 1;
+    *parameters = 0;
+    for (size_t i = 0; i < query->count; i++) {
+        size += query->pieces[i].len;
+        if (query->pieces[i].list >= 0) {
+            *parameters += capacity[query->pieces[i].list];
+            size += 2 * capacity[query->pieces[i].list];
+        }
+    }
+    char *sql = malloc(size);
+    if (sql == NULL)
+        return NULL;
+    char *out = sql;
+    for (size_t i = 0; i < query->count; i++) {
+        const struct piece *piece = &query->pieces[i];
+        out = mempcpy(out, piece->text, piece->len);
+        for (size_t n = piece->list >= 0 ? capacity[piece->list] : 0; n > 0; n--) {
+            *out++ = '?';
+            if (n > 1)
+                *out++ = ',';
+        }
+    }
+    *out = '\0';
+    return sql;
+}

@@ -1,0 +1,446 @@
+#include "server/connection.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* A client that has so many questions open, or so much of answers unread, is read no further. */
+#define PIPELINE_MAX 128
+#define UNREAD_MAX   262144
+/* One read: as long as the longest request, with its netstring length and comma. */
+#define READ_SIZE (CODEC_REQUEST_MAX + 16)
+
+struct request {
+    struct lookup lookup;
+    struct connection *connection;
+    bool answered; /* while an earlier one is not: the answer is kept here */
+    struct answer answer;
+    char *text;
+    TAILQ_ENTRY(request) link;
+};
+
+struct connection {
+    struct connections *owner;
+    const struct listener *listener;
+    int fd;
+    bool finished; /* nothing more is read: the client's end, an error, or our stop */
+    bool broken;   /* nothing more can be sent either */
+    bool dirty;
+    bool paused; /* not read for now: too much is under way */
+    bool timed;  /* slow is pending */
+    struct event reading;
+    struct event writing; /* only while the client does not take what it asked for */
+    struct event slow;    /* while a request has begun and is not complete */
+    struct evbuffer *in;  /* what is not parsed yet; NULL mostly */
+    struct evbuffer *out;
+    TAILQ_HEAD(, request) requests; /* the oldest first */
+    size_t request_count;
+    TAILQ_ENTRY(connection) link;
+    TAILQ_ENTRY(connection) dirty_link;
+};
+
+TAILQ_HEAD(connection_list, connection);
+
+struct connections {
+    struct event_base *base;
+    struct engine *engine;
+    struct maps *maps;
+    struct connection_list all;
+    struct connection_list dirty; /* have something to send, or to close */
+    size_t count;
+    char read_buffer[READ_SIZE];
+    char scratch[CODEC_REQUEST_MAX];
+};
+
+static void mark_dirty(struct connection *connection)
+{
+    if (connection->dirty)
+        return;
+    connection->dirty = true;
+    TAILQ_INSERT_TAIL(&connection->owner->dirty, connection, dirty_link);
+}
+
+static struct timeval request_timeout(const struct connection *connection)
+{
+    return clock_timeval(clock_seconds(connection->owner->maps->conf->limits.request_timeout));
+}
+
+static void stop_timing(struct connection *connection)
+{
+    event_del(&connection->slow);
+    connection->timed = false;
+}
+
+static void stop_reading(struct connection *connection)
+{
+    connection->finished = true;
+    event_del(&connection->reading);
+    event_del(&connection->slow);
+    mark_dirty(connection);
+}
+
+static void break_off(struct connection *connection)
+{
+    connection->broken = true;
+    stop_reading(connection);
+}
+
+static void free_request(struct connection *connection, struct request *request)
+{
+    TAILQ_REMOVE(&connection->requests, request, link);
+    connection->request_count--;
+    free(request->text);
+    free(request);
+}
+
+static void close_connection(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+    struct request *request;
+    while ((request = TAILQ_FIRST(&connection->requests)) != NULL) {
+        if (!request->answered)
+            engine_cancel(owner->engine, &request->lookup);
+        free_request(connection, request);
+    }
+    event_del(&connection->reading);
+    event_del(&connection->writing);
+    event_del(&connection->slow);
+    close(connection->fd);
+    if (connection->in)
+        evbuffer_free(connection->in);
+    evbuffer_free(connection->out);
+    if (connection->dirty)
+        TAILQ_REMOVE(&owner->dirty, connection, dirty_link);
+    TAILQ_REMOVE(&owner->all, connection, link);
+    owner->count--;
+    free(connection);
+}
+
+/* ---- answers ---- */
+
+static void send_answer(struct connection *connection, const struct answer *answer)
+{
+    if (!connection->listener->codec->reply(connection->out, answer))
+        break_off(connection); /* without memory: better no answer than a missing one */
+    mark_dirty(connection);
+}
+
+/* Keeps an answer until those before it are there. */
+static void keep_answer(struct request *request, const struct answer *answer)
+{
+    request->answered = true;
+    request->answer = *answer;
+    if (answer->len == 0)
+        return;
+    request->text = malloc(answer->len);
+    if (request->text == NULL) {
+        static const char reason[] = "no memory";
+        request->answer =
+            (struct answer){.result = LOOKUP_TEMPORARY, .text = reason, .len = sizeof reason - 1};
+        return;
+    }
+    memcpy(request->text, answer->text, answer->len);
+    request->answer.text = request->text;
+}
+
+static void give_answer(struct request *request, const struct answer *answer)
+{
+    struct connection *connection = request->connection;
+    if (request != TAILQ_FIRST(&connection->requests)) {
+        keep_answer(request, answer);
+        return;
+    }
+    send_answer(connection, answer);
+    free_request(connection, request);
+    while ((request = TAILQ_FIRST(&connection->requests)) != NULL && request->answered) {
+        send_answer(connection, &request->answer);
+        free_request(connection, request);
+    }
+}
+
+static void on_answer(struct lookup *lookup, const struct answer *answer)
+{
+    give_answer((struct request *)((char *)lookup - offsetof(struct request, lookup)), answer);
+}
+
+/* ---- requests ---- */
+
+static struct request *new_request(struct connection *connection)
+{
+    struct request *request = calloc(1, sizeof *request);
+    if (request == NULL) {
+        break_off(connection);
+        return NULL;
+    }
+    request->connection = connection;
+    TAILQ_INSERT_TAIL(&connection->requests, request, link);
+    connection->request_count++;
+    return request;
+}
+
+static void refuse(struct connection *connection, const char *reason)
+{
+    struct request *request = new_request(connection);
+    if (request)
+        give_answer(
+            request,
+            &(struct answer){.result = LOOKUP_TEMPORARY, .text = reason, .len = strlen(reason)});
+}
+
+static void take_request(struct connection *connection, const struct codec_request *asked)
+{
+    struct connections *owner = connection->owner;
+    const char *name = asked->map;
+    size_t len = asked->map_len;
+    if (!connection->listener->codec->names_map) {
+        name = connection->listener->map;
+        len = strlen(name);
+    }
+    struct map *map = maps_find(owner->maps, name, len);
+    if (map == NULL) {
+        refuse(connection, "no map of that name is configured");
+        return;
+    }
+    struct request *request = new_request(connection);
+    if (request)
+        engine_ask(owner->engine, &request->lookup, map, asked->key, asked->key_len, on_answer);
+}
+
+static bool may_parse(const struct connection *connection)
+{
+    return !connection->broken && connection->request_count < PIPELINE_MAX &&
+           evbuffer_get_length(connection->out) < UNREAD_MAX;
+}
+
+/* Takes the requests out of data; returns how many octets they were. */
+static size_t parse(struct connection *connection, const char *data, size_t len)
+{
+    size_t taken = 0;
+    while (taken < len && may_parse(connection)) {
+        struct codec_request request = {0};
+        enum codec_status status = connection->listener->codec->parse(
+            data + taken, len - taken, connection->owner->scratch, &request);
+        if (status == CODEC_MORE)
+            break;
+        if (status == CODEC_BAD) {
+            log_debug("listener %s: %s", connection->listener->address, request.error);
+            refuse(connection, request.error);
+            stop_reading(connection);
+            return len;
+        }
+        taken += request.consumed;
+        if (connection->timed)
+            stop_timing(connection); /* each request has the whole time */
+        take_request(connection, &request);
+    }
+    return taken;
+}
+
+/* Goes on with what was read earlier and not parsed yet. */
+static void parse_rest(struct connection *connection)
+{
+    struct evbuffer *in = connection->in;
+    size_t len = in ? evbuffer_get_length(in) : 0;
+    if (len == 0)
+        return;
+    const char *data = (const char *)evbuffer_pullup(in, -1);
+    if (data == NULL) {
+        break_off(connection);
+        return;
+    }
+    evbuffer_drain(in, parse(connection, data, len));
+}
+
+static void keep_rest(struct connection *connection, const char *data, size_t len)
+{
+    if (connection->in == NULL)
+        connection->in = evbuffer_new();
+    if (connection->in == NULL || evbuffer_add(connection->in, data, len) != 0)
+        break_off(connection);
+}
+
+/*
+ * After parsing: what the connection waits for. A request that is complete waits for us, not the
+ * client, so only one that has begun is timed.
+ */
+static void set_waiting(struct connection *connection)
+{
+    if (connection->finished)
+        return;
+    bool begun = connection->in && evbuffer_get_length(connection->in) > 0;
+    bool pause = !may_parse(connection);
+    if (pause != connection->paused) {
+        connection->paused = pause;
+        if (pause)
+            event_del(&connection->reading);
+        else if (event_add(&connection->reading, NULL) != 0)
+            break_off(connection);
+    }
+    if (begun && !pause && !connection->timed) {
+        struct timeval most = request_timeout(connection);
+        connection->timed = event_add(&connection->slow, &most) == 0;
+    } else if (connection->timed && (!begun || pause)) {
+        stop_timing(connection);
+    }
+}
+
+static void read_some(struct connection *connection)
+{
+    struct connections *owner = connection->owner;
+    ssize_t got = recv(connection->fd, owner->read_buffer, sizeof owner->read_buffer, 0);
+    if (got < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            break_off(connection);
+        return;
+    }
+    if (got == 0) {
+        stop_reading(connection); /* what it asked is still answered: it may only have shut down */
+        return;
+    }
+    size_t len = (size_t)got;
+    if (connection->in && evbuffer_get_length(connection->in) > 0) {
+        keep_rest(connection, owner->read_buffer, len);
+        parse_rest(connection);
+    } else {
+        size_t taken = parse(connection, owner->read_buffer, len);
+        if (taken < len)
+            keep_rest(connection, owner->read_buffer + taken, len - taken);
+    }
+    set_waiting(connection);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+    read_some(context);
+}
+
+static void on_slow(evutil_socket_t fd, short what, void *context)
+{
+    struct connection *connection = context;
+    log_debug("listener %s: a request was not completed in time", connection->listener->address);
+    refuse(connection, "the request was not completed in time");
+    stop_reading(connection);
+}
+
+/* ---- sending ---- */
+
+static void flush(struct connection *connection)
+{
+    while (!connection->broken && evbuffer_get_length(connection->out) > 0) {
+        if (evbuffer_write(connection->out, connection->fd) >= 0)
+            continue;
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN) {
+            break_off(connection);
+            break;
+        }
+        if (!event_pending(&connection->writing, EV_WRITE, NULL)) {
+            struct timeval most = request_timeout(connection);
+            event_add(&connection->writing, &most);
+        }
+        return;
+    }
+    /* There may be room again for requests that had to wait. */
+    if (!connection->broken) {
+        parse_rest(connection);
+        set_waiting(connection);
+    }
+    if (connection->broken || (connection->finished && connection->request_count == 0 &&
+                               evbuffer_get_length(connection->out) == 0))
+        close_connection(connection);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+    struct connection *connection = context;
+    if (what & EV_TIMEOUT)
+        break_off(connection); /* it does not read what it asked for */
+    else
+        mark_dirty(connection);
+}
+
+void connections_flush(struct connections *connections)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(&connections->dirty)) != NULL) {
+        TAILQ_REMOVE(&connections->dirty, connection, dirty_link);
+        connection->dirty = false;
+        flush(connection);
+    }
+}
+
+/* ---- all of them ---- */
+
+struct connections *connections_new(struct event_base *base, struct engine *engine,
+                                    struct maps *maps)
+{
+    struct connections *connections = calloc(1, sizeof *connections);
+    if (connections == NULL)
+        return NULL;
+    connections->base = base;
+    connections->engine = engine;
+    connections->maps = maps;
+    maps_hold(maps);
+    TAILQ_INIT(&connections->all);
+    TAILQ_INIT(&connections->dirty);
+    return connections;
+}
+
+void connections_free(struct connections *connections)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(&connections->all)) != NULL)
+        close_connection(connection);
+    maps_release(connections->maps);
+    free(connections);
+}
+
+size_t connections_count(const struct connections *connections)
+{
+    return connections->count;
+}
+
+void connections_add(struct connections *connections, int fd, const struct listener *listener)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL || (connection->out = evbuffer_new()) == NULL) {
+        free(connection);
+        close(fd);
+        return;
+    }
+    connection->owner = connections;
+    connection->listener = listener;
+    connection->fd = fd;
+    TAILQ_INIT(&connection->requests);
+    event_assign(&connection->reading, connections->base, fd, EV_READ | EV_PERSIST, on_readable,
+                 connection);
+    event_assign(&connection->writing, connections->base, fd, EV_WRITE, on_writable, connection);
+    evtimer_assign(&connection->slow, connections->base, on_slow, connection);
+    TAILQ_INSERT_TAIL(&connections->all, connection, link);
+    connections->count++;
+    if (event_add(&connection->reading, NULL) != 0)
+        close_connection(connection);
+}
+
+void connections_finish(struct connections *connections)
+{
+    struct connection *connection;
+    struct connection *next;
+    TAILQ_FOREACH_SAFE(connection, &connections->all, link, next)
+    {
+        if (connection->finished)
+            continue;
+        read_some(connection);
+        stop_reading(connection);
+    }
+}

@@ -1,0 +1,153 @@
+#include "server/worker.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "lookup/engine.h"
+#include "server/acceptor.h"
+#include "server/connection.h"
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* How often the loop says that it turns: often enough for the shortest limits.stall, 1 s. */
+#define BEAT (CLOCK_SECOND / 4)
+/* How long after the deadline a stopping worker waits for clients to take their answers. */
+#define FINISH_EXTRA (CLOCK_SECOND / 2)
+
+struct worker {
+    const struct worker_start *start;
+    struct event_base *base;
+    struct engine *engine;
+    struct connections *connections;
+    struct acceptor *acceptor;
+    struct event beat;
+    struct event parent;
+    struct event *terminate;
+    bool stopping;
+    uint64_t give_up; /* when stopping: not later than this */
+};
+
+static void set_title(const struct worker *worker, enum engine_state state)
+{
+    static const char *const texts[] = {
+        [ENGINE_CONNECTING] = "connecting to the database",
+        [ENGINE_LIVE] = "live",
+        [ENGINE_DOWN] = "database down, answering temporary errors",
+    };
+    setproctitle("worker %d: %s", worker->start->number,
+                 worker->stopping ? "stopping" : texts[state]);
+}
+
+static void on_engine_changed(enum engine_state state, void *context)
+{
+    set_title(context, state);
+}
+
+static void on_beat(evutil_socket_t fd, short what, void *context)
+{
+    struct worker *worker = context;
+    atomic_store_explicit(&worker->start->slot->beat, clock_now(), memory_order_relaxed);
+}
+
+static void stop(struct worker *worker)
+{
+    if (worker->stopping)
+        return;
+    worker->stopping = true;
+    worker->give_up =
+        clock_now() + clock_seconds(worker->start->maps->conf->deadline) + FINISH_EXTRA;
+    set_title(worker, ENGINE_LIVE);
+    acceptor_stop(worker->acceptor);
+    connections_finish(worker->connections);
+}
+
+static void on_terminate(evutil_socket_t fd, short what, void *context)
+{
+    stop(context);
+}
+
+static void on_parent(evutil_socket_t fd, short what, void *context)
+{
+    struct worker *worker = context;
+    char octet;
+    if (read(fd, &octet, 1) > 0)
+        return;
+    event_del(&worker->parent);
+    log_warning("worker %d: the parent process has gone: stopping", worker->start->number);
+    stop(worker);
+}
+
+static bool set_up(struct worker *worker)
+{
+    const struct worker_start *start = worker->start;
+    struct event_config *config = event_config_new();
+    if (config) {
+        /* Milliseconds would be too coarse for the acceptor's pauses. */
+        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+        worker->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    if (worker->base == NULL)
+        return false;
+    worker->engine =
+        engine_new(worker->base, start->maps->conf, start->credentials, on_engine_changed, worker);
+    if (worker->engine == NULL)
+        return false;
+    worker->connections = connections_new(worker->base, worker->engine, start->maps);
+    if (worker->connections == NULL)
+        return false;
+    worker->acceptor = acceptor_new(worker->base, start, worker->connections);
+    if (worker->acceptor == NULL)
+        return false;
+
+    struct timeval beat = clock_timeval(BEAT);
+    event_assign(&worker->beat, worker->base, -1, EV_PERSIST, on_beat, worker);
+    event_assign(&worker->parent, worker->base, start->parent, EV_READ | EV_PERSIST, on_parent,
+                 worker);
+    worker->terminate = evsignal_new(worker->base, SIGTERM, on_terminate, worker);
+    return event_add(&worker->beat, &beat) == 0 && event_add(&worker->parent, NULL) == 0 &&
+           worker->terminate && event_add(worker->terminate, NULL) == 0;
+}
+
+static void loop(struct worker *worker)
+{
+    while (!worker->stopping ||
+           (connections_count(worker->connections) > 0 && clock_now() < worker->give_up)) {
+        event_base_loop(worker->base, EVLOOP_ONCE);
+        /* The database can work on the next batch while answers of the last are written. */
+        engine_run(worker->engine);
+        connections_flush(worker->connections);
+        acceptor_report(worker->acceptor);
+    }
+}
+
+int worker_run(const struct worker_start *start)
+{
+    /* Ctrl-C goes to the whole process group: the parent decides. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    struct worker worker = {.start = start};
+    if (!set_up(&worker)) {
+        log_fatal("worker %d: no memory, threads or descriptors to begin with", start->number);
+        _exit(EX_OSERR); /* freeing half of it is not worth the code */
+    }
+    set_title(&worker, ENGINE_CONNECTING);
+    loop(&worker);
+
+    acceptor_free(worker.acceptor);
+    connections_free(worker.connections);
+    bool ended = engine_free(worker.engine, clock_now() + FINISH_EXTRA);
+    if (!ended)
+        _exit(EX_OK); /* a thread hangs in a resolver, and uses what would be freed */
+    event_free(worker.terminate);
+    event_del(&worker.beat);
+    event_del(&worker.parent);
+    event_base_free(worker.base);
+    libevent_global_shutdown();
+    return EX_OK;
+}

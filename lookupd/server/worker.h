@@ -1,0 +1,26 @@
+/* A worker: one event loop that serves clients from the database. */
+#ifndef LOOKUPD_WORKER_H
+#define LOOKUPD_WORKER_H
+
+#include "lookup/credentials.h"
+#include "lookup/map.h"
+#include "server/listener.h"
+#include "server/scoreboard.h"
+
+struct worker_start {
+    int number; /* 1, 2, … as in the process title */
+    struct maps *maps;
+    const struct credentials *credentials;
+    const struct listeners *listeners;
+    struct scoreboard *board;
+    struct slot *slot;
+    int parent; /* a socket that says EOF when the parent has gone */
+};
+
+/*
+ * Runs in a forked process until SIGTERM, or until the parent has gone; then finishes what was
+ * asked. Returns the exit code of the process.
+ */
+int worker_run(const struct worker_start *start);
+
+#endif
