@@ -1,0 +1,173 @@
+#include "common/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+/*
+ * The longest line: syslog daemons cut at 1024 octets (RFC 3164 4.1), with time and host name in
+ * front of what is written here.
+ */
+#define LOG_LINE_MAX 960
+
+/* Everything is on the stack: nothing here can fail for want of memory, or be in use at a fork. */
+static const char *log_program = "lookupd";
+static bool log_to_stderr = true;
+static enum log_level log_level = LOG_LEVEL_INFO;
+
+void log_open(const char *program, bool to_stderr, enum log_level level)
+{
+    log_program = program;
+    log_to_stderr = to_stderr;
+    log_level = level;
+    closelog();
+    /* LOG_NDELAY: the descriptor is taken now, not when they have run out. */
+    if (!to_stderr)
+        openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
+}
+
+void log_close(void)
+{
+    closelog();
+}
+
+bool log_is_debug(void)
+{
+    return log_level >= LOG_LEVEL_DEBUG;
+}
+
+/*
+ * What strangers send can be part of a line: it must neither begin a second line nor speak to the
+ * terminal (C1 controls too, which are C2 80 to C2 9F in UTF-8).
+ */
+static void replace_controls(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+        else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+            p[0] = p[1] = '?';
+    }
+}
+
+/* Marks a line that did not fit, without leaving half a UTF-8 character before the mark. */
+static void mark_cut(char *line)
+{
+    size_t end = LOG_LINE_MAX - 1 - 3;
+    while (end > 0 && ((unsigned char)line[end] & 0xc0) == 0x80)
+        end--;
+    strcpy(line + end, "...");
+}
+
+static void write_stderr(const char *line)
+{
+    char text[LOG_LINE_MAX + 64];
+    int len = snprintf(text, sizeof text, "%.40s[%ld]: %s\n", log_program, (long)getpid(), line);
+    if (len < 0)
+        return;
+    if ((size_t)len >= sizeof text)
+        len = sizeof text - 1;
+    /* One write, so that lines of several processes do not mix; what a full pipe does not take is
+     * lost, since waiting would stop the lookups. */
+    while (write(STDERR_FILENO, text, (size_t)len) < 0 && errno == EINTR)
+        ;
+}
+
+static void __attribute__((format(printf, 3, 0)))
+log_line(int priority, const char *word, const char *format, va_list args)
+{
+    int saved = errno;
+    char line[LOG_LINE_MAX];
+    size_t start = (size_t)snprintf(line, sizeof line, "%s", word);
+    errno = saved; /* for %m */
+    int len = vsnprintf(line + start, sizeof line - start, format, args);
+    if (len < 0)
+        snprintf(line + start, sizeof line - start, "(this line could not be written)");
+    else if ((size_t)len >= sizeof line - start)
+        mark_cut(line);
+    replace_controls(line);
+    if (log_to_stderr)
+        write_stderr(line);
+    else
+        syslog(priority, "%s", line);
+    errno = saved;
+}
+
+#define LOG_WITH(priority, word)                                                                   \
+    do {                                                                                           \
+        va_list args;                                                                              \
+        va_start(args, format);                                                                    \
+        log_line(priority, word, format, args);                                                    \
+        va_end(args);                                                                              \
+    } while (0)
+
+void log_debug(const char *format, ...)
+{
+    if (log_is_debug())
+        LOG_WITH(LOG_DEBUG, "");
+}
+
+void log_info(const char *format, ...)
+{
+    LOG_WITH(LOG_INFO, "");
+}
+
+void log_warning(const char *format, ...)
+{
+    LOG_WITH(LOG_WARNING, "warning: ");
+}
+
+void log_error(const char *format, ...)
+{
+    LOG_WITH(LOG_ERR, "error: ");
+}
+
+void log_fatal(const char *format, ...)
+{
+    LOG_WITH(LOG_CRIT, "fatal: ");
+}
+
+/* One octet as log_key() writes it: at most 4 octets and a NUL. */
+static size_t escape_octet(unsigned char octet, char out[5])
+{
+    /* The escape itself is escaped, so that a key cannot pretend to be another. */
+    if (octet >= 0x21 && octet <= 0x7e && octet != '\\') {
+        out[0] = (char)octet;
+        out[1] = '\0';
+        return 1;
+    }
+    return (size_t)snprintf(out, 5, "\\%03u", (unsigned)octet);
+}
+
+const char *log_key(const char *key, size_t len, char *buffer, size_t size)
+{
+    if (size == 0)
+        return buffer;
+    size_t used = 0;
+    size_t from = 0;
+    buffer[0] = '\0';
+    const char *at = len > 0 ? memrchr(key, '@', len) : NULL;
+    if (at != NULL) {
+        from = (size_t)(at - key);
+        if (from > 0 && size > 3) {
+            strcpy(buffer, "...");
+            used = 3;
+        }
+    }
+    for (size_t i = from; i < len; i++) {
+        char octet[5];
+        size_t n = escape_octet((unsigned char)key[i], octet);
+        /* Room for the mark of a cut stays free until the last octet. */
+        size_t need = n + (i + 1 < len ? 3 : 0) + 1;
+        if (used + need > size) {
+            snprintf(buffer + used, size - used, "...");
+            break;
+        }
+        memcpy(buffer + used, octet, n + 1);
+        used += n;
+    }
+    return buffer;
+}
