@@ -493,7 +493,7 @@ BEGIN
   ELSEIF bare = '' THEN
     RETURN CONCAT(quoted(given), ' has no host: write it as in [mail.example.net]:25');
   ELSEIF bare LIKE '%:%' THEN
-    IF NOT IS_IPV6(bare) OR bare REGEXP '[^0-9a-f:]' THEN
+    IF NOT IS_IPV6(bare) OR bare REGEXP '[^0-9a-f:]|(:.*){8}' THEN
       RETURN CONCAT(quoted(given), ' has no IPv6 address between [ and ]: write it as in [2001:db8::1]:25');
     END IF;
   ELSEIF bare REGEXP '\\A[0-9.]+\\z' THEN
@@ -645,9 +645,9 @@ BEGIN
   SET name_part = SUBSTRING_INDEX(given, '@', -1);
   SET local_part = LEFT(given, CHAR_LENGTH(given) - CHAR_LENGTH(name_part) - 1);
   IF local_part = '' THEN
-    RETURN pattern_name_error(name_part);
+    RETURN CONCAT(quoted(given), ' would never be asked so, access(5) knows no @domain: write ', quoted(name_fold(name_part)));
   ELSEIF name_part LIKE '.%' THEN
-    RETURN CONCAT(quoted(given), ' has a dot after the @: write user@example.com, or @.example.com');
+    RETURN CONCAT(quoted(given), ' has a dot after the @: write user@example.com, or user@ for that user anywhere');
   END IF;
   RETURN COALESCE(IF(name_part = '', NULL, pattern_name_error(name_part)),
                   local_error(LOWER(local_part)), local_fold_error(local_part));
@@ -1657,7 +1657,7 @@ DELIMITER ;
 
 CREATE DEFINER = lookupd_definer@localhost SQL SECURITY INVOKER VIEW effective_route AS
 SELECT d.name,
-       CASE WHEN NOT d.enabled THEN 'retry:4.3.0 this domain is disabled'
+       CASE WHEN NOT d.enabled THEN 'retry:4.3.0 relaying for this domain is disabled'
             WHEN d.route IS NOT NULL THEN d.route
             WHEN d.relay IS NULL THEN 'relay:'
             WHEN NOT r.enabled THEN 'hold:'
