@@ -41,7 +41,7 @@ class SandboxError(Exception):
     """What went wrong, in words for the person who typed the command."""
 
 
-def _free_ports(count):
+def free_ports(count):
     """Ports on 127.0.0.1 below the range that the kernel gives to outgoing connections, so that
     nobody takes one between this look and lookupd's bind."""
     found = []
@@ -201,7 +201,7 @@ class Sandbox:
 
     def write_conf(self, settings=""):
         """Writes lookupd.conf and what env says of it."""
-        ports = _free_ports(2)
+        ports = free_ports(2)
         own = {}
         if os.getuid() == 0:
             own["user"], own["group"] = map(_quote, self.account())
