@@ -68,7 +68,7 @@ def _config_tokens(text):
     return [(match[1], match.start()) for match in pattern.finditer(text) if match[1]]
 
 
-def _top_level(text):
+def top_level(text):
     """The top-level settings of a libconfig text: {name: its text after the name}."""
     tokens = _config_tokens(text)
     depth, names = 0, []
@@ -212,7 +212,7 @@ class Sandbox:
   { protocol = "tcp_table"; address = "inet:127.0.0.1:%d"; map = "relay_domains"; },
   { protocol = "tcp_table"; address = "inet:127.0.0.1:%d"; map = "transport"; }
 )""" % (_quote("unix:" + os.path.join(self.run, "socketmap")), *ports)
-        given = _top_level(settings)
+        given = top_level(settings)
         lines = ["# Written by scripts/sandbox; each up writes it anew."]
         lines += [f"{name} = {value};" for name, value in own.items() if name not in given]
         if given:
