@@ -84,13 +84,7 @@ static void on_parent(evutil_socket_t fd, short what, void *context)
 static bool set_up(struct worker *worker)
 {
     const struct worker_start *start = worker->start;
-    struct event_config *config = event_config_new();
-    if (config) {
-        /* Milliseconds would be too coarse for the acceptor's pauses. */
-        event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-        worker->base = event_base_new_with_config(config);
-        event_config_free(config);
-    }
+    worker->base = event_base_new();
     if (worker->base == NULL)
         return false;
     worker->engine =
