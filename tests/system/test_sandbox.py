@@ -98,9 +98,9 @@ def test_down_finds_servers_that_were_restarted_by_hand(up):
     assert mariadb.adopt()
     mariadb.kill()
     mariadb.start()  # with another process id than env and pid files knew
+    wait_until(lambda: not Sandbox(up.folder).processes({"lookupd"}), what="the workers ended")
     again = subprocess.Popen([os.path.join(env["BUILD"], "lookupd"), "-f", "-c", "lookupd.conf"],
-                             cwd=up.folder, start_new_session=True, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
+                             cwd=up.folder, start_new_session=True)
     bystander = subprocess.Popen(["tail", "-f", os.path.join(up.folder, "lookupd.log")],
                                  cwd=up.folder, stdout=subprocess.DEVNULL)
     def second_answers():
