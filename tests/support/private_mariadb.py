@@ -44,6 +44,8 @@ class PrivateMariaDB:
         self.options = list(options)
         self.log = os.path.join(self.directory, "error.log")
         self.data = os.path.join(self.directory, "data")
+        # not /tmp: servers that are made at the same time took each other's files there
+        self.temporary = os.path.join(self.directory, "tmp")
         self.process = None
 
     def _as_mysql(self, command):
@@ -53,14 +55,16 @@ class PrivateMariaDB:
         return ["setpriv", "--reuid=mysql", "--regid=mysql", "--clear-groups", *command]
 
     def _install(self):
-        os.makedirs(self.directory, exist_ok=True)
+        os.makedirs(self.temporary, exist_ok=True)
         if os.getuid() == 0:
             account = pwd.getpwnam("mysql")
-            os.chown(self.directory, account.pw_uid, account.pw_gid)
+            for folder in (self.directory, self.temporary):
+                os.chown(folder, account.pw_uid, account.pw_gid)
             os.chmod(self.directory, 0o755)
         made = subprocess.run(
             self._as_mysql(
                 ["mariadb-install-db", "--no-defaults", "--datadir=" + self.data,
+                 "--tmpdir=" + self.temporary,
                  "--auth-root-authentication-method=normal", "--skip-test-db"]),
             cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
@@ -87,6 +91,7 @@ class PrivateMariaDB:
         else:
             network = [f"--port={self.port}", "--bind-address=" + self.address]
         command = ["mariadbd", "--no-defaults", "--datadir=" + self.data, "--socket=" + self.socket,
+                   "--tmpdir=" + self.temporary,
                    "--pid-file=" + os.path.join(self.directory, "mariadb.pid"),
                    "--log-error=" + self.log, *OPTIONS, *network, *self.options]
         # its own session: an interrupt typed at a terminal is for the tests, not for the server
