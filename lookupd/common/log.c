@@ -157,13 +157,14 @@ const char *log_key(const char *key, size_t len, char *buffer, size_t size)
             used = 3;
         }
     }
+    size_t cut = 0; /* where the mark of a cut still has room */
     for (size_t i = from; i < len; i++) {
         char octet[5];
         size_t n = escape_octet((unsigned char)key[i], octet);
-        /* Room for the mark of a cut stays free until the last octet. */
-        size_t need = n + (i + 1 < len ? 3 : 0) + 1;
-        if (used + need > size) {
-            snprintf(buffer + used, size - used, "...");
+        if (used + 3 < size)
+            cut = used;
+        if (used + n >= size) {
+            snprintf(buffer + cut, size - cut, "...");
             break;
         }
         memcpy(buffer + used, octet, n + 1);

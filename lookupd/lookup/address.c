@@ -137,7 +137,8 @@ static bool parse_inet(const char *text, bool listener, struct address *out, con
     }
     out->port = rest[0] == ':' ? parse_port(rest + 1) : 0;
     if (out->port == 0) {
-        *error = "needs a port of 1 to 65535 after the host, such as \":2501\"";
+        *error = listener ? "needs a port of 1 to 65535 after the host, such as \":2501\""
+                          : "needs a port of 1 to 65535 after the \":\", or neither";
         return false;
     }
     return true;
