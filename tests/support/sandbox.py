@@ -337,15 +337,16 @@ class Sandbox:
             return file.read()
 
     def stop_lookupd(self, timeout=10):
-        """SIGTERM, and an AssertionError when that is not enough."""
+        """SIGTERM, and an AssertionError when that is not enough, or ends in anything but success."""
         if self.lookupd is None or self.lookupd.poll() is not None:
             return
         self.lookupd.terminate()
         try:
-            self.lookupd.wait(timeout)
+            code = self.lookupd.wait(timeout)
         except (subprocess.TimeoutExpired, AssertionError):
             processes.end(self.processes(LOOKUPD_PROGRAMS), 0)
             raise AssertionError(f"lookupd did not stop within {timeout} s") from None
+        assert code == 0, f"lookupd ended with {code}:\n{self.log_text()[-4000:]}"
 
     # -- down -------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What the tests of sql/ share: accounts of every role, and statements that must be refused."""
 
 import os
+import subprocess
 
 import pymysql
 
@@ -21,14 +22,11 @@ DENIED = (1044, 1142, 1143, 1227, 1370, 1410)  # access denied: to what, by whic
 def make_accounts(server, database="lookupd"):
     """Loads sql/accounts.example.sql as a DBA would; then lets tests log in without being those
     users of the system."""
-    with open(ACCOUNTS, encoding="utf-8") as file:
-        text = "\n".join(line for line in file if not line.startswith("--"))
+    with open(ACCOUNTS, "rb") as file:
+        subprocess.run(["mariadb", "--no-defaults", "-uroot", "-S", server.socket, database],
+                       stdin=file, check=True, timeout=60)
     root = server.connect(database=database)
     with root.cursor() as cursor:
-        for statement in text.split(";\n"):
-            statement = "\n".join(part.split(" --")[0] for part in statement.split("\n")).strip()
-            if statement:
-                cursor.execute(statement)
         for account in EXAMPLE_ACCOUNTS:
             cursor.execute(f"ALTER USER {account}@localhost IDENTIFIED BY ''")
     return root

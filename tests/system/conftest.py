@@ -29,6 +29,21 @@ def new_folder(prefix="lookupd-"):
     return folder
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the tests marked long too")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes minutes; runs only with --long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        late = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=late)
+        items[:] = [item for item in items if item not in late]
+
+
 @pytest.fixture
 def folder():
     """A folder for one test."""

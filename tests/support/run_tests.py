@@ -1,0 +1,213 @@
+#!/usr/bin/python3
+"""The program behind scripts/test: builds, runs every suite, counts honestly.
+
+What did not run did not pass: a test program that crashed, a suite without tests, a skipped test, a
+sanitizer's report of a daemon and a process left behind each count as a failure.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import processes  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# -O1: half the time to build, and reports whose lines are right
+BUILDS = {"plain": [], "sanitizers": ["-Db_sanitize=address,undefined", "-Doptimization=1"]}
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+class Run:
+    """The counts and the folder of one run."""
+
+    def __init__(self, long):
+        self.long = long
+        self.passed = 0
+        self.failures = []
+        self.skipped = 0
+        self.folder = tempfile.mkdtemp(prefix="lookupd-test-", dir="/tmp")
+        self.reports = os.path.join(self.folder, "reports")
+        os.chmod(self.folder, 0o755)
+        os.mkdir(self.reports)
+        os.chmod(self.reports, 0o1777)  # lookupd writes there as the user it becomes
+
+    def fail(self, name, text=""):
+        self.failures.append(name)
+        print(f"FAILED {name}" + (f": {text}" if text else ""), flush=True)
+
+    def skip(self, name, reason):
+        """Only an ordinary user may miss something, and is told what."""
+        if reason and os.getuid() != 0 and not os.environ.get("CI"):
+            self.skipped += 1
+            print(f"skipped {name}: {reason}", flush=True)
+        else:
+            self.fail(name, f"skipped: {reason or 'no reason given'}")
+
+    def junit(self, path, suite):
+        """Counts the test cases of a JUnit file; returns how many there were in each suite."""
+        counts = {}
+        for group in ElementTree.parse(path).getroot().iter("testsuite"):
+            name = group.get("name", "")
+            for case in group.iter("testcase"):
+                counts[name] = counts.get(name, 0) + 1
+                label = f"{suite}: {case.get('classname', name)}: {case.get('name')}"
+                skipped = case.find("skipped")
+                if case.find("failure") is not None or case.find("error") is not None:
+                    self.fail(label)
+                elif skipped is not None:
+                    self.skip(label, skipped.get("message") or skipped.text)
+                else:
+                    self.passed += 1
+        return counts
+
+    def unit(self, kind, build):
+        """meson test: unit tests (each executable a list of TAP lines) and the fuzzers' corpora."""
+        suite = f"unit ({kind})"
+        logs = os.path.join(build, "meson-logs")
+        for name in ("testlog.json", "testlog.junit.xml"):
+            if os.path.exists(os.path.join(logs, name)):
+                os.unlink(os.path.join(logs, name))
+        subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"],
+                       stdin=subprocess.DEVNULL, check=False)
+        try:
+            counts = self.junit(os.path.join(logs, "testlog.junit.xml"), suite)
+            with open(os.path.join(logs, "testlog.json"), encoding="utf-8") as file:
+                programs = [json.loads(line) for line in file]
+        except (OSError, ValueError, ElementTree.ParseError) as error:
+            self.fail(suite, f"no result: {error}")
+            return
+        if not programs:
+            self.fail(suite, "ran no test")
+        failed = " ".join(self.failures)
+        for program in programs:
+            # "project:suite / name" in one, "project.name" or the like in the other
+            name = program["name"].rpartition(" / ")[2]
+            ran = sum(count for each, count in counts.items()
+                      if name in each or each.partition(".")[2] in ("", name))
+            if program["result"] not in ("OK", "EXPECTEDFAIL") and name not in failed:
+                self.fail(f"{suite}: {name}", f"{program['result']}, exit {program['returncode']}")
+            elif not ran:
+                self.fail(f"{suite}: {name}", "ran no test")
+
+    def system(self, kind, build, arguments):
+        """pytest, with the programs of a build."""
+        suite = f"system ({kind})"
+        result = os.path.join(self.folder, f"{kind}.xml")
+        report = os.path.join(self.reports, kind)
+        environment = {
+            **os.environ, "BUILD": build, "PYTHONDONTWRITEBYTECODE": "1",
+            # to files, because a daemon's standard error may be nobody's
+            "ASAN_OPTIONS": f"abort_on_error=1:detect_stack_use_after_return=1:log_path={report}",
+            "UBSAN_OPTIONS": f"halt_on_error=1:abort_on_error=1:print_stacktrace=1:log_path={report}"}
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs",
+                   "--tb=short", "-o", "faulthandler_timeout=300", "--junitxml=" + result,
+                   *(["--long"] if self.long else []),
+                   *(arguments or [os.path.join(ROOT, "tests", "system")])]
+        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL)
+        try:
+            code = child.wait(7200 if self.long else 1200)
+        except subprocess.TimeoutExpired:
+            processes.end([child.pid], 5, signal.SIGINT)
+            code = child.wait(5)
+            self.fail(suite, "took too long, and was ended")
+        before = len(self.failures)
+        try:
+            counts = self.junit(result, suite)
+            if not sum(counts.values()):
+                self.fail(suite, "ran no test")
+        except (OSError, ElementTree.ParseError) as error:
+            self.fail(suite, f"no result: {error}")
+        if code != 0 and len(self.failures) == before:
+            self.fail(suite, f"pytest ended with {code}")
+        self.left_behind(suite)
+        self.sanitizer_reports(suite, kind)
+
+    def left_behind(self, suite):
+        """Every process that a test left is our child now: see main()."""
+        time.sleep(0.2)
+        left = [pid for pid in processes.children(os.getpid())]
+        for pid in left:
+            self.fail(f"{suite}: process left behind", f"{pid} {processes.title(pid)}")
+        processes.end(left, 10)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            pass
+
+    def sanitizer_reports(self, suite, kind):
+        for name in sorted(os.listdir(self.reports)):
+            if name.startswith(kind):
+                self.fail(f"{suite}: sanitizer report", name)
+                with open(os.path.join(self.reports, name), encoding="utf-8",
+                          errors="replace") as file:
+                    print(file.read()[:8000], flush=True)
+
+
+def build_in(run, folder, options):
+    """scripts/lib.sh knows how; True when it worked."""
+    script = '. "$1/scripts/lib.sh"; shift; build_in "$@"'
+    if os.environ.get("CI"):
+        options = ["-Dwerror=true", *options]
+    done = subprocess.run(["bash", "-c", script, "scripts/test", ROOT, folder, *options],
+                          stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        run.fail(f"build in {folder}")
+    return done.returncode == 0
+
+
+def heading(text):
+    print(f"\n=== {text}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="scripts/test", description="Builds, with and without sanitizers, and runs every test "
+        "under both. The last line says how many passed and failed.")
+    parser.add_argument("--long", action="store_true", help="the long suites too")
+    parser.add_argument("--only", action="append", default=[], metavar="WHAT",
+                        choices=("unit", "system", *BUILDS),
+                        help="unit, system, plain or sanitizers; may be given several times")
+    parser.add_argument("pytest", nargs="*",
+                        help="arguments for pytest instead of tests/system, after --")
+    arguments = parser.parse_args()
+    suites = [suite for suite in ("unit", "system")
+              if suite in arguments.only or not {"unit", "system"} & set(arguments.only)]
+    kinds = [kind for kind in BUILDS if kind in arguments.only or not set(BUILDS) & set(arguments.only)]
+    # orphans become our children, and not init's: none can hide
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    begun = time.monotonic()
+    run = Run(arguments.long)
+    for kind in kinds:
+        build = os.path.join(ROOT, ".build", kind)
+        heading(f"build ({kind})")
+        if not build_in(run, build, BUILDS[kind]):
+            continue
+        if "unit" in suites:
+            heading(f"unit tests and corpora ({kind})")
+            run.unit(kind, build)
+        if "system" in suites:
+            heading(f"system tests ({kind})")
+            run.system(kind, build, arguments.pytest)
+    shutil.rmtree(run.folder, ignore_errors=True)
+    heading(f"{time.monotonic() - begun:.0f} s")
+    for name in run.failures:
+        print(f"FAILED {name}")
+    if run.skipped:
+        print(f"{run.skipped} skipped: run as root for all of them")
+    print(f"{run.passed} passed, {len(run.failures)} failed", flush=True)
+    return 1 if run.failures or not run.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
