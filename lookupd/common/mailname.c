@@ -15,7 +15,7 @@
  * A name of MAILNAME_DOMAIN_MAX octets as A-labels is shorter than four times that as UTF-8: each
  * code point of a U-label (up to four octets) costs at least one octet of its A-label.
  */
-#define DOMAIN_UTF8_MAX (4 * MAILNAME_DOMAIN_MAX)
+#define DOMAIN_UTF8_MAX ((size_t)4 * MAILNAME_DOMAIN_MAX)
 
 /* Full case folding makes at most three code points of one. */
 #define FOLD_ONE_MAX (3 * 4)

@@ -14,7 +14,7 @@
 #define EXACT_MAX 3072
 
 /* '@' of an address that Postfix puts before a domain, NUL. */
-#define AT_AND_NUL 2
+#define AT_AND_NUL ((size_t)2)
 
 /* Octets into groups of an IPv6 address, each with its NUL: at most 8 groups, "::" twice a ':'. */
 #define NETWORKS_MAX 10
@@ -112,19 +112,24 @@ static enum candidates_status not_a_name(void)
     return errno == ENOMEM ? CANDIDATES_NO_MEMORY : CANDIDATES_NOT_A_NAME;
 }
 
-static enum candidates_status make_domain(enum key_list list, const char *key, size_t len,
-                                          struct candidates **out)
+static enum candidates_status join_domains(enum key_list list, const char *domain, size_t n,
+                                           struct candidates **out)
 {
-    char domain[MAILNAME_DOMAIN_MAX + 1];
-    size_t n;
     char *text;
-    if (!mailname_domain(key, len, domain, &n))
-        return not_a_name();
     *out = start(count_labels(domain), n + 1, &text);
     if (*out == NULL)
         return CANDIDATES_NO_MEMORY;
     add_domains(*out, list, put(&text, domain, n), n);
     return CANDIDATES_OK;
+}
+
+static enum candidates_status make_domain(const char *key, size_t len, struct candidates **out)
+{
+    char domain[MAILNAME_DOMAIN_MAX + 1];
+    size_t n;
+    if (!mailname_domain(key, len, domain, &n))
+        return not_a_name();
+    return join_domains(LIST_DOMAINS, domain, n, out);
 }
 
 /*
@@ -296,7 +301,7 @@ static enum candidates_status make_address(const char *key, size_t len, const ch
     size_t count;
     size_t at = mailname_at(key, len, &count);
     if (count == 0)
-        return make_domain(LIST_DOMAINS, key, len, out);
+        return make_domain(key, len, out);
     struct address a = {.user_len = 0};
     char domain[MAILNAME_DOMAIN_MAX + 1];
     size_t n;
@@ -330,17 +335,25 @@ static enum candidates_status make_networks(const char *address, char separator,
     return CANDIDATES_OK;
 }
 
+/* An IPv4 address has the letters of a name, so it is looked for in what the key is as a name:
+ * "192.0.2.1." is an address too. */
 static enum candidates_status make_client(const char *key, size_t len, struct candidates **out)
 {
+    char domain[MAILNAME_DOMAIN_MAX + 1];
     char address[INET6_ADDRSTRLEN];
     struct in6_addr binary;
-    if (mailname_fold(key, len, address, sizeof address, NULL)) {
-        if (inet_pton(AF_INET, address, &binary) == 1)
-            return make_networks(address, '.', out);
-        if (inet_pton(AF_INET6, address, &binary) == 1)
-            return make_networks(address, ':', out);
+    size_t n;
+    if (mailname_domain(key, len, domain, &n)) {
+        if (inet_pton(AF_INET, domain, &binary) == 1)
+            return make_networks(domain, '.', out);
+        return join_domains(LIST_CLIENTS, domain, n, out);
     }
-    return make_domain(LIST_CLIENTS, key, len, out);
+    if (not_a_name() == CANDIDATES_NO_MEMORY)
+        return CANDIDATES_NO_MEMORY;
+    if (mailname_fold(key, len, address, sizeof address, NULL) &&
+        inet_pton(AF_INET6, address, &binary) == 1)
+        return make_networks(address, ':', out);
+    return CANDIDATES_NOT_A_NAME;
 }
 
 static enum candidates_status make_exact(const char *key, size_t len, struct candidates **out)
@@ -363,7 +376,7 @@ enum candidates_status candidates_make(enum keys_kind kind, const char *key, siz
     *out = NULL;
     switch (kind) {
     case KEYS_DOMAIN:
-        return make_domain(LIST_DOMAINS, key, len, out);
+        return make_domain(key, len, out);
     case KEYS_ADDRESS:
         return make_address(key, len, delimiter, out);
     case KEYS_CLIENT:

@@ -149,7 +149,9 @@ static void add_address(struct text *t, struct span address, struct span extensi
 static size_t skip_enclosed(struct span s)
 {
     char open = s.text[0];
-    char close = open == '(' ? ')' : open == '[' ? ']' : '"';
+    char close = '"';
+    if (open == '(' || open == '[')
+        close = open == '(' ? ')' : ']';
     size_t depth = 1;
     for (size_t i = 1; i < s.len; i++) {
         if (s.text[i] == '\\')

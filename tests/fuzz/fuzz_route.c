@@ -15,7 +15,7 @@ static void check_port(const char *port)
 {
     size_t n = strlen(port);
     CHECK(n > 0 && n <= 5 && strspn(port, "0123456789") == n);
-    CHECK(atol(port) > 0 && atol(port) < 65536);
+    CHECK(strtol(port, NULL, 10) > 0 && strtol(port, NULL, 10) < 65536);
 }
 
 static void check_host(const char *host)

@@ -17,7 +17,7 @@ static void replay_file(const char *path)
     CHECK(f != NULL && data != NULL);
     size_t size = fread(data, 1, FILE_MAX, f);
     CHECK(!ferror(f) && size < FILE_MAX);
-    fclose(f);
+    CHECK(fclose(f) == 0);
     uint8_t *exact = (uint8_t *)exact_copy(data, size);
     free(data);
     fprintf(stderr, "%s\n", path);

@@ -277,6 +277,8 @@ Test(candidates, client)
          "C:1:2:3:4 | C:1:2:3 | C:1:2 | C:1",
          NULL},
         {"::ffff:192.0.2.1", "C:::ffff:192.0.2.1 | C:::ffff | C::", NULL},
+        {"192.0.2.17.", "C:192.0.2.17 | C:192.0.2 | C:192.0 | C:192", NULL},
+        {"１９２.0.2.17", "C:192.0.2.17 | C:192.0.2 | C:192.0 | C:192", NULL},
         /* not addresses */
         {"192.0.2", "C:192.0.2 | C:.0.2 | C:.2", NULL},
         {"192.0.2.256", "C:192.0.2.256 | C:.0.2.256 | C:.2.256 | C:.256", NULL},
@@ -430,9 +432,9 @@ Test(candidates, hash_differs)
     cr_expect_eq(candidates_hash("ab", 1), candidates_hash("a", 1));
     /* Names that differ in their last octet only spread over a small table. */
     unsigned used = 0;
-    for (char x = 'a'; x <= 'p'; x++) {
+    for (int i = 0; i < 16; i++) {
         char name[] = "example.co?";
-        name[10] = x;
+        name[10] = (char)('a' + i);
         used |= 1U << (candidates_hash(name, 11) & 15);
     }
     cr_expect_geq(__builtin_popcount(used), 7);
