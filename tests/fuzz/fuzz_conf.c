@@ -1,0 +1,57 @@
+/*
+ * Configurations: whatever the text, it is read or something is reported; what is read is printed
+ * to a text that is read again, and printed the same.
+ */
+#include "check.h"
+#include "lookup/conf.h"
+
+#include <stdio.h>
+
+/* libconfig 1.5 loses the text that it was reading at a syntax error. Ours is looked at. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libconfig.so";
+}
+
+static void check_line(const char *line, void *context)
+{
+    CHECK(strncmp(line, "f.conf:", 7) == 0);
+    for (; *line != '\0'; line++)
+        CHECK((unsigned char)*line >= 0x20 && *line != 0x7f);
+}
+
+static char *print(const struct conf *conf)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    CHECK(out != NULL);
+    conf_print(conf, out);
+    CHECK(fclose(out) == 0);
+    return text;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct settings_errors errors = {.report = check_line};
+    char *text = malloc(size + 1);
+    CHECK(text != NULL);
+    memcpy(text, data, size);
+    text[size] = '\0';
+    struct conf *conf = conf_parse(text, "f.conf", &errors);
+    CHECK((conf == NULL) == (errors.count > 0));
+    if (conf != NULL) {
+        char *printed = print(conf);
+        struct conf *again = conf_parse(printed, "f.conf", &errors);
+        CHECK(again != NULL && errors.count == 0);
+        char *printed_again = print(again);
+        CHECK(strcmp(printed, printed_again) == 0);
+        free(printed);
+        free(printed_again);
+        conf_free(again);
+        conf_free(conf);
+    }
+    free(text);
+    return 0;
+}
