@@ -19,6 +19,8 @@
 /* Pauses between attempts to connect: short enough to be back within a second of the server. */
 #define PAUSE_FIRST (CLOCK_SECOND / 20)
 #define PAUSE_MOST  (CLOCK_SECOND * 4 / 5)
+/* So many connections may be lost in a row, each before it answered anything, without a pause. */
+#define USELESS_MOST 8
 /* How long smaller statements are used when the server has no room for more (error 1461). */
 #define SMALL_FOR (60 * CLOCK_SECOND)
 /* The same fault of a query is logged this often. */
@@ -40,6 +42,7 @@ struct engine {
     struct connector *connector;
     struct event pause; /* until the next attempt to connect */
     uint64_t pause_length;
+    unsigned useless; /* connections lost in a row that had answered nothing */
     struct session **sessions;
     size_t session_count;
     uint64_t said_unreachable;
@@ -267,14 +270,16 @@ static void pause_connecting(struct engine *engine)
 
 static void lose_session(struct engine *engine, struct session *session, const char *why)
 {
-    bool proven = session_is_proven(session);
+    if (!session_is_proven(session))
+        engine->useless++;
     log_warning("database %s: connection lost: %s", session_host(session), why);
     remove_session(engine, session);
-    /* One that never answered anything would be lost again at once, and so on, in a storm. */
-    if (proven)
-        connect_more(engine);
-    else if (!event_pending(&engine->pause, EV_TIMEOUT, NULL))
+    /* A server that takes connections and answers nothing must not be met with a storm of them. */
+    if (engine->useless > USELESS_MOST && !connector_is_busy(engine->connector) &&
+        !event_pending(&engine->pause, EV_TIMEOUT, NULL))
         pause_connecting(engine);
+    else
+        connect_more(engine);
 }
 
 static void on_ended(struct session *session, const struct session_end *end, void *context)
@@ -285,6 +290,8 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     engine->counts.queries++;
     engine->counts.batched += batch->count;
     if (end->good) {
+        engine->useless = 0;
+        engine->pause_length = 0;
         for (size_t i = 0; i < batch->count; i++)
             if (batch->lookups[i])
                 finish(engine, batch->lookups[i], NULL);
