@@ -82,10 +82,11 @@ void settings_read(const config_setting_t *group, const struct setting *table,
                    const char *const *also, void *target, struct settings_errors *errors);
 
 /*
- * Prints each setting of a table as "name = value;" with its help as a comment, as libconfig reads
- * it back to the same. A string or list that is NULL is printed as a comment.
+ * Prints each setting of a table as "name = value;", as libconfig reads it back to the same. With
+ * help, each has its help before it as a comment, and a string or list that is NULL is named in one.
  */
-void settings_print(const struct setting *table, const void *target, unsigned indent, FILE *out);
+void settings_print(const struct setting *table, const void *target, unsigned indent, bool help,
+                    FILE *out);
 /* A text in quotes, escaped; a long one in pieces, the later ones on lines of their own. */
 void settings_print_string(const char *text, unsigned indent, FILE *out);
 

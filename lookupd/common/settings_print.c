@@ -114,18 +114,21 @@ static void print_value(const struct setting *entry, const void *place, unsigned
     }
 }
 
-void settings_print(const struct setting *table, const void *target, unsigned indent, FILE *out)
+void settings_print(const struct setting *table, const void *target, unsigned indent, bool help,
+                    FILE *out)
 {
     for (; table->name != NULL; table++) {
         const void *place = (const char *)target + table->offset;
         bool unset = (table->type == SETTING_STRING && *(char *const *)place == NULL) ||
                      (table->type == SETTING_LIST && *(char **const *)place == NULL);
-        fprintf(out, "%*s# %s\n%*s", (int)indent, "", table->help, (int)indent, "");
+        if (help)
+            fprintf(out, "%*s# %s\n", (int)indent, "", table->help);
         if (unset) {
-            fprintf(out, "# %s is not set\n", table->name);
+            if (help)
+                fprintf(out, "%*s# %s is not set\n", (int)indent, "", table->name);
             continue;
         }
-        fprintf(out, "%s = ", table->name);
+        fprintf(out, "%*s%s = ", (int)indent, "", table->name);
         print_value(table, place, indent + 4, out);
         fputs(";\n", out);
     }

@@ -251,7 +251,7 @@ Test(settings, print_and_read_back)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    settings_print(table, &target, 4, out);
+    settings_print(table, &target, 4, true, out);
     fclose(out);
     struct target again = {.whole = 7};
     cr_assert(read_with(table, text, &again, &report), "%s\n%s", report.text, text);
