@@ -349,6 +349,11 @@ Test(candidates, long_keys)
             cr_expect_eq(candidates_make(kind, key, len, "+", &c), CANDIDATES_NOT_A_NAME);
         }
     }
+    /* One that folding would make short enough (Kelvin signs, three octets to one). */
+    for (size_t i = 0; i < 600; i += 3)
+        memcpy(key + i, "\xe2\x84\xaa", 3);
+    memcpy(key + 600, "@d.example", 10);
+    cr_expect_eq(candidates_make(KEYS_ADDRESS, key, 610, "+", &c), CANDIDATES_NOT_A_NAME);
     /* A local part that only folding makes too long. */
     memset(key, 'a', sizeof key);
     for (size_t i = 0; i < 510; i += 2)
