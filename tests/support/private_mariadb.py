@@ -4,6 +4,7 @@ It never touches the system's server: --no-defaults, a socket in its own folder,
 when one is asked for. It is stopped by its process id, with bounds.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -158,7 +159,14 @@ class PrivateMariaDB:
         return pymysql.connect(user=user, password=password or "", database=database, **options)
 
     def load(self, database, *files):
-        """Makes a database anew and loads SQL files into it with the mariadb client, as a DBA."""
+        """Makes a database anew and loads SQL files into it with the mariadb client, as a DBA.
+        Sessions that are left in it are ended: one that a failed test left in a transaction would
+        make the DROP wait."""
+        with contextlib.closing(self.connect(database=None)) as root, root.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.PROCESSLIST WHERE db = %s", (database,))
+            for (session,) in cursor.fetchall():
+                with contextlib.suppress(pymysql.err.MySQLError):
+                    cursor.execute("KILL %s", (session,))
         sql = f"DROP DATABASE IF EXISTS `{database}`; CREATE DATABASE `{database}`"
         client = ["mariadb", "--no-defaults", "-uroot", "-S", self.socket]
         subprocess.run([*client, "-e", sql], check=True, timeout=60)
