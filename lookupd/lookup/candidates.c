@@ -286,6 +286,8 @@ static struct candidates *join_address(const struct address *a, const char *doma
         const char *at = text;
         add_address(c, LIST_AT_DOMAINS, &text, "", 0, x, len);
         add(c, LIST_DOMAINS, at + 1, len);
+        c->list[c->count - 2].without_extension = a->user_len > 0;
+        c->list[c->count - 1].without_extension = a->user_len > 0;
     }
     add_address(c, LIST_LOCALS, &text, a->local, a->local_len, "", 0);
     if (a->user_len > 0) {

@@ -27,8 +27,12 @@ static char *render(const struct candidates *c)
         const struct candidate *one = &c->list[i];
         cr_assert_eq(one->len, strlen(one->text));
         cr_assert_eq(one->hash, candidates_hash(one->text, one->len));
+        bool whole = one->list == LIST_AT_DOMAINS || one->list == LIST_DOMAINS;
+        if (whole) /* has no extension whenever the key has one */
+            cr_assert_eq(one->without_extension, c->extension != NULL, "%s", one->text);
         n += (size_t)snprintf(room + n, sizeof room - n, "%s%c%s:%s", i > 0 ? " | " : "",
-                              letters[one->list], one->without_extension ? "-" : "", one->text);
+                              letters[one->list], one->without_extension && !whole ? "-" : "",
+                              one->text);
     }
     return room;
 }

@@ -1,0 +1,240 @@
+/* Lanes and batches: who travels with whom, in which order, and in which statement. */
+#include "lookup/batch.h"
+#include "lookup/lanes.h"
+
+#include "common/clock.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct maps set = {.references = 1000};
+static struct map domains = {.id = 1, .name = "domains", .keys = KEYS_DOMAIN, .set = &set};
+static struct map addresses = {
+    .id = 2, .name = "addresses", .keys = KEYS_ADDRESS, .delimiter = "+", .set = &set};
+static uint64_t last_deadline;
+
+static struct lookup *ask(struct map *map, const char *key)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    lookup->map = map;
+    lookup->deadline = ++last_deadline;
+    cr_assert_eq(candidates_make(map->keys, key, strlen(key), map->delimiter ? map->delimiter : "",
+                                 &lookup->candidates),
+                 CANDIDATES_OK, "%s", key);
+    return lookup;
+}
+
+static void forget(struct lookup *lookup)
+{
+    free(lookup->candidates);
+    free(lookup);
+}
+
+static void forget_batch(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        forget(batch->lookups[i]);
+    batch_clear(batch);
+}
+
+static void wait_in(struct lanes *lanes, struct lookup *lookup)
+{
+    cr_assert(lanes_push(lanes, lookup, lanes_kind(lookup)));
+}
+
+Test(batch, statement_fits_its_lookups)
+{
+    static const struct {
+        size_t count;
+        int step;
+    } table[] = {{1, 0}, {2, 1}, {3, 2}, {4, 2}, {5, 3}, {17, 5}, {33, 6}, {64, 6}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct batch batch = {0};
+        for (size_t k = 0; k < table[i].count; k++)
+            cr_assert(batch_add(&batch, ask(&domains, "a.example"), STATEMENT_STEP_MAX));
+        cr_assert_eq(batch_step(&batch), table[i].step, "%zu lookups", table[i].count);
+        forget_batch(&batch);
+    }
+}
+
+Test(batch, is_full_at_64)
+{
+    struct batch batch = {0};
+    struct lookup *extra = ask(&domains, "a.example");
+    for (int i = 0; i < STATEMENT_LOOKUPS; i++)
+        cr_assert(batch_add(&batch, ask(&domains, "a.example"), STATEMENT_STEP_MAX));
+    cr_assert_not(batch_add(&batch, extra, STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.count, STATEMENT_LOOKUPS);
+    forget(extra);
+    forget_batch(&batch);
+}
+
+/* The longest name there is: 127 labels. */
+static const char *longest_name(void)
+{
+    static char name[254];
+    for (int i = 0; i < 253; i++)
+        name[i] = i % 2 ? '.' : 'a';
+    return name;
+}
+
+Test(batch, long_names_take_the_room_of_many)
+{
+    struct batch batch = {0};
+    struct lookup *extra = ask(&domains, longest_name());
+    cr_assert_eq(extra->candidates->count, 127);
+    cr_assert(batch_add(&batch, ask(&domains, longest_name()), STATEMENT_STEP_MAX));
+    cr_assert_leq(127, statement_capacity(LIST_DOMAINS, batch_step(&batch)));
+    cr_assert_not(batch_add(&batch, extra, STATEMENT_STEP_MAX));
+    cr_assert(batch_add(&batch, ask(&domains, "b.example"), STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.count, 2);
+    forget(extra);
+    forget_batch(&batch);
+}
+
+Test(batch, every_key_fits_alone_into_the_largest)
+{
+    char address[400];
+    snprintf(address, sizeof address, "user+ext@%s", longest_name());
+    struct lookup *lookup = ask(&addresses, address);
+    struct batch batch = {0};
+    cr_assert(batch_add(&batch, lookup, STATEMENT_STEP_MAX));
+    forget_batch(&batch);
+    static struct map clients = {.id = 3, .name = "clients", .keys = KEYS_CLIENT, .set = &set};
+    cr_assert(batch_add(&batch, ask(&clients, longest_name()), STATEMENT_STEP_MAX));
+    forget_batch(&batch);
+}
+
+Test(lanes, oldest_lane_goes_first_and_in_order)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    struct lookup *a = ask(&domains, "a.example");
+    struct lookup *b = ask(&addresses, "u@b.example");
+    struct lookup *c = ask(&domains, "c.example");
+    wait_in(&lanes, b);
+    wait_in(&lanes, a);
+    wait_in(&lanes, c);
+    cr_assert_eq(lanes.waiting, 3);
+    struct batch batch = {0};
+    cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.count, 2);
+    cr_assert_eq(batch.lookups[0], a);
+    cr_assert_eq(batch.lookups[1], c);
+    cr_assert_eq(c->place, 1);
+    batch_clear(&batch);
+    cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.count, 1);
+    cr_assert_eq(batch.lookups[0], b);
+    batch_clear(&batch);
+    cr_assert_not(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert_eq(lanes.waiting, 0);
+    forget(a);
+    forget(b);
+    forget(c);
+}
+
+Test(lanes, keys_that_are_not_ascii_travel_apart)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    struct lookup *plain = ask(&addresses, "u@b.example");
+    struct lookup *other = ask(&addresses, "\xc3\xbc@b.example");
+    wait_in(&lanes, plain);
+    wait_in(&lanes, other);
+    for (int i = 0; i < 2; i++) {
+        struct batch batch = {0};
+        cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+        cr_assert_eq(batch.count, 1);
+    }
+    /* also when both are retried */
+    plain->retry_after = other->retry_after = 0;
+    cr_assert(lanes_push(&lanes, plain, LANE_RETRY));
+    cr_assert(lanes_push(&lanes, other, LANE_RETRY));
+    for (int i = 0; i < 2; i++) {
+        struct batch batch = {0};
+        cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+        cr_assert_eq(batch.count, 1);
+    }
+    forget(plain);
+    forget(other);
+}
+
+Test(lanes, alone_means_alone)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    struct lookup *lookups[3];
+    for (int i = 0; i < 3; i++) {
+        lookups[i] = ask(&domains, "a.example");
+        cr_assert(lanes_push(&lanes, lookups[i], LANE_ALONE));
+    }
+    for (int i = 0; i < 3; i++) {
+        struct batch batch = {0};
+        cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+        cr_assert_eq(batch.count, 1);
+        cr_assert_eq(batch.lookups[0], lookups[i]);
+        forget_batch(&batch);
+    }
+}
+
+Test(lanes, retries_wait_for_a_newer_connection)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    struct lookup *retried = ask(&domains, "a.example");
+    struct lookup *fresh = ask(&domains, "b.example");
+    retried->retry_after = 100;
+    cr_assert(lanes_push_front(&lanes, retried, LANE_RETRY));
+    wait_in(&lanes, fresh);
+    struct batch batch = {0};
+    cr_assert(lanes_fill(&lanes, &batch, 100, STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.lookups[0], fresh);
+    cr_assert_eq(batch.count, 1);
+    batch_clear(&batch);
+    cr_assert_not(lanes_fill(&lanes, &batch, 100, STATEMENT_STEP_MAX));
+    cr_assert(lanes_fill(&lanes, &batch, 101, STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.lookups[0], retried);
+    batch_clear(&batch);
+    cr_assert(lanes_push(&lanes, retried, LANE_RETRY));
+    lanes_release_retries(&lanes);
+    cr_assert(lanes_fill(&lanes, &batch, 50, STATEMENT_STEP_MAX));
+    forget(retried);
+    forget(fresh);
+}
+
+Test(lanes, small_statements_when_asked)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    for (int i = 0; i < 5; i++)
+        wait_in(&lanes, ask(&domains, "a.example"));
+    wait_in(&lanes, ask(&domains, longest_name()));
+    size_t sizes[4] = {2, 2, 1, 1};
+    for (int i = 0; i < 4; i++) {
+        struct batch batch = {0};
+        cr_assert(lanes_fill(&lanes, &batch, 1, 1));
+        cr_assert_eq(batch.count, sizes[i], "batch %d has %zu", i, batch.count);
+        forget_batch(&batch);
+    }
+    cr_assert_eq(lanes.waiting, 0);
+}
+
+Test(lanes, taken_back)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    struct lookup *a = ask(&domains, "a.example");
+    struct lookup *b = ask(&domains, "b.example");
+    wait_in(&lanes, a);
+    wait_in(&lanes, b);
+    lanes_remove(&lanes, a);
+    struct batch batch = {0};
+    cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.count, 1);
+    cr_assert_eq(batch.lookups[0], b);
+    forget(a);
+    forget(b);
+}
