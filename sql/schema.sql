@@ -247,12 +247,12 @@ CREATE TABLE schema_version (
 
 DELIMITER //
 
--- A text from a user as it may stand within a message.
+-- A text from a user as it may stand within a message: cut, and a NUL would end the message.
 CREATE DEFINER = lookupd_definer@localhost
 FUNCTION quoted(given VARCHAR(2100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
 RETURNS VARCHAR(80) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
 DETERMINISTIC NO SQL SQL SECURITY INVOKER
-RETURN CONCAT('"', LEFT(given, 60), IF(CHAR_LENGTH(given) > 60, '...', ''), '"')//
+RETURN CONCAT('"', REGEXP_REPLACE(LEFT(given, 60), '[[:cntrl:]]', '?'), IF(CHAR_LENGTH(given) > 60, '...', ''), '"')//
 
 -- The user name of the session: USER() up to its last '@' (a user name may hold others).
 CREATE DEFINER = lookupd_definer@localhost
@@ -332,11 +332,11 @@ BEGIN
     RETURN CONCAT(quoted(given), ' has a control character (tab, line end) in it');
   ELSEIF LEFT(given, 1) = '"' THEN
     IF given NOT REGEXP '\\A"(?:[^"\\\\]|\\\\["\\\\])*"\\z' THEN
-      RETURN CONCAT(given, ' is not well quoted: write "john doe"@example.com, and \\" and \\\\ for " and \\ within');
+      RETURN CONCAT(quoted(given), ' is not well quoted: write "john doe"@example.com, and \\" and \\\\ for " and \\ within');
     END IF;
     SET inner_text = SUBSTRING(given, 2, CHAR_LENGTH(given) - 2);
     IF inner_text REGEXP '\\A[^][()<>@,;:\\\\".[:space:]]+(?:\\.[^][()<>@,;:\\\\".[:space:]]+)*\\z' THEN
-      RETURN CONCAT(LEFT(given, 100), ' needs no quotes, and Postfix asks without: write ', LEFT(inner_text, 100));
+      RETURN CONCAT(quoted(given), ' needs no quotes, and Postfix asks without them: write ', LEFT(inner_text, 60), '@...');
     END IF;
   ELSEIF given LIKE '.%' OR given LIKE '%.' OR given LIKE '%..%' THEN
     RETURN CONCAT(quoted(given), ' has a dot too many before the @; if it is meant so, put that part in quotes: "a..b"@example.com');
@@ -461,6 +461,9 @@ DETERMINISTIC NO SQL SQL SECURITY INVOKER
 BEGIN
   DECLARE host, rest, bare VARCHAR(2100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
   DECLARE bracketed BOOLEAN DEFAULT given LIKE '[%';
+  IF given REGEXP '\\A[a-z]+:\\[' THEN
+    RETURN CONCAT(quoted(given), ' has a transport before the host: write only ', quoted(SUBSTRING(given, LOCATE('[', given))));
+  END IF;
   IF bracketed THEN
     IF given NOT LIKE '%]%' THEN
       RETURN CONCAT(quoted(given), ' lacks its closing bracket: write it as in [mail.example.net]:25');
@@ -579,6 +582,10 @@ BEGIN
     RETURN '":" says nothing: write relay: to follow the MX';
   ELSEIF transport <> '' AND transport NOT REGEXP '\\A[a-z0-9][a-z0-9_-]{0,31}\\z' THEN
     RETURN CONCAT(quoted(transport), ' is no name of a transport: write a service of master.cf, as in smtp:[mail.example.net]:25');
+  ELSEIF transport IN ('inet', 'unix') OR transport REGEXP '\\A[0-9]+\\z' THEN
+    RETURN CONCAT(quoted(given), ' names no transport: write it before a colon, as in smtp:[mail.example.net]:25 or lmtp:unix:/run/lmtp');
+  ELSEIF nexthop REGEXP '\\A[0-9]+\\z' AND transport NOT IN ('error', 'retry', 'discard') THEN
+    RETURN CONCAT(quoted(given), ' lacks its transport or its host: write both, as in smtp:[mail.example.net]:25');
   ELSEIF nexthop LIKE ':%' AND transport NOT IN ('error', 'retry', 'discard') THEN
     RETURN CONCAT(quoted(given), ' has a colon too many: write ', quoted(CONCAT(transport, nexthop)));
   END IF;
@@ -611,6 +618,8 @@ BEGIN
     RETURN 'the pattern is empty: write it as in access(5)';
   ELSEIF CHAR_LENGTH(given) > 319 THEN
     RETURN CONCAT(quoted(given), ' has more than 319 characters');
+  ELSEIF n LIKE '%*%' THEN
+    RETURN CONCAT(quoted(given), ': access(5) knows no *; .example.com stands for all names below example.com');
   ELSEIF map = 'client' THEN
     IF n LIKE '%/%' THEN
       RETURN CONCAT(quoted(given), ': networks are not written with / here: write the leading numbers, as in 192.0.2 or 2001:db8');
@@ -644,7 +653,9 @@ BEGIN
   END IF;
   SET name_part = SUBSTRING_INDEX(given, '@', -1);
   SET local_part = LEFT(given, CHAR_LENGTH(given) - CHAR_LENGTH(name_part) - 1);
-  IF local_part = '' THEN
+  IF n = '@' THEN
+    RETURN '"@" has nothing before or after the @: write the pattern as in access(5)';
+  ELSEIF local_part = '' THEN
     RETURN CONCAT(quoted(given), ' would never be asked so, access(5) knows no @domain: write ', quoted(name_fold(name_part)));
   ELSEIF name_part LIKE '.%' THEN
     RETURN CONCAT(quoted(given), ' has a dot after the @: write user@example.com, or user@ for that user anywhere');
@@ -801,7 +812,7 @@ BEGIN
   IF NEW.name NOT REGEXP '\\A[a-z0-9][a-z0-9._-]{0,62}\\z' THEN
     CALL refuse(CONCAT(quoted(NEW.name), ' is no name for a relay: use letters, digits, ".", "-" and "_", as in hq'));
   ELSEIF NEW.transport NOT REGEXP '\\A[a-z0-9][a-z0-9_-]{0,31}\\z' THEN
-    CALL refuse(CONCAT(quoted(NEW.transport), ' is no name of a transport: write a service of master.cf, such as relay or smtp'));
+    CALL refuse(CONCAT(quoted(NEW.transport), ' is no name of a transport: write a service of master.cf in small letters, without colon, such as relay or smtp'));
   ELSEIF NEW.nexthop = '' THEN
     CALL refuse('nexthop is empty: write where mail goes, as in [mail.example.net]:25, [10.0.0.7]:2525');
   ELSEIF CHAR_LENGTH(NEW.nexthop) > 960 THEN
@@ -824,7 +835,7 @@ BEGIN
   IF NEW.name NOT REGEXP '\\A[a-z0-9][a-z0-9._-]{0,62}\\z' THEN
     CALL refuse(CONCAT(quoted(NEW.name), ' is no name for a relay: use letters, digits, ".", "-" and "_", as in hq'));
   ELSEIF NEW.transport NOT REGEXP '\\A[a-z0-9][a-z0-9_-]{0,31}\\z' THEN
-    CALL refuse(CONCAT(quoted(NEW.transport), ' is no name of a transport: write a service of master.cf, such as relay or smtp'));
+    CALL refuse(CONCAT(quoted(NEW.transport), ' is no name of a transport: write a service of master.cf in small letters, without colon, such as relay or smtp'));
   ELSEIF NEW.nexthop = '' THEN
     CALL refuse('nexthop is empty: write where mail goes, as in [mail.example.net]:25, [10.0.0.7]:2525');
   ELSEIF CHAR_LENGTH(NEW.nexthop) > 960 THEN
