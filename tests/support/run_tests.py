@@ -54,13 +54,15 @@ class Run:
             self.fail(name, f"skipped: {reason or 'no reason given'}")
 
     def junit(self, path, suite):
-        """Counts the test cases of a JUnit file; returns how many there were in each suite."""
+        """Counts the test cases of a JUnit file. Returns the numbers of cases and of failures of each
+        program that meson ran: its TAP lines are a suite "project.PROGRAM"; a program that knows only
+        its exit code is one case of that name."""
         counts = {}
         for group in ElementTree.parse(path).getroot().iter("testsuite"):
-            name = group.get("name", "")
             for case in group.iter("testcase"):
-                counts[name] = counts.get(name, 0) + 1
-                label = f"{suite}: {case.get('classname', name)}: {case.get('name')}"
+                name, before = case.get("name"), len(self.failures)
+                program = group.get("name", "").partition(".")[2] or name
+                label = f"{suite}: {case.get('classname', program)}: {name}"
                 skipped = case.find("skipped")
                 if case.find("failure") is not None or case.find("error") is not None:
                     self.fail(label)
@@ -68,6 +70,8 @@ class Run:
                     self.skip(label, skipped.get("message") or skipped.text)
                 else:
                     self.passed += 1
+                ran, failed = counts.get(program, (0, 0))
+                counts[program] = ran + 1, failed + len(self.failures) - before
         return counts
 
     def unit(self, kind, build):
@@ -88,16 +92,13 @@ class Run:
             return
         if not programs:
             self.fail(suite, "ran no test")
-        failed = " ".join(self.failures)
         for program in programs:
-            # "project:suite / name" in one, "project.name" or the like in the other
-            name = program["name"].rpartition(" / ")[2]
-            ran = sum(count for each, count in counts.items()
-                      if name in each or each.partition(".")[2] in ("", name))
-            if program["result"] not in ("OK", "EXPECTEDFAIL") and name not in failed:
-                self.fail(f"{suite}: {name}", f"{program['result']}, exit {program['returncode']}")
+            ran, failed = counts.get(program["name"], (0, 0))
+            if program["result"] not in ("OK", "EXPECTEDFAIL") and not failed:
+                self.fail(f"{suite}: {program['name']}",
+                          f"{program['result']}, exit {program['returncode']}")
             elif not ran:
-                self.fail(f"{suite}: {name}", "ran no test")
+                self.fail(f"{suite}: {program['name']}", "ran no test")
 
     def system(self, kind, build, arguments):
         """pytest, with the programs of a build."""
@@ -123,7 +124,7 @@ class Run:
         before = len(self.failures)
         try:
             counts = self.junit(result, suite)
-            if not sum(counts.values()):
+            if not counts:
                 self.fail(suite, "ran no test")
         except (OSError, ElementTree.ParseError) as error:
             self.fail(suite, f"no result: {error}")

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 
+import pymysql
 import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -66,6 +67,15 @@ def mariadb():
 
 @pytest.fixture
 def database(mariadb):
+    # a test that failed may have left a transaction open, and DROP DATABASE would wait for its locks
+    with mariadb.connect(database=None) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID()"
+                       " AND user <> 'system user' AND command <> 'Daemon'")
+        for (other,) in cursor.fetchall():
+            try:
+                cursor.execute(f"KILL {other}")
+            except pymysql.MySQLError:
+                pass  # it has ended by itself
     mariadb.load(DATABASE, SCHEMA)
     yield mariadb
 
