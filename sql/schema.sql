@@ -1600,7 +1600,7 @@ BEGIN
   SAVEPOINT replace_recipients;
   CALL refuse(COALESCE(name_error(in_domain),
     IF(in_domain LIKE '.%', 'recipients belong to one domain: write it without the leading dot', NULL),
-    IF(in_list IS NOT NULL AND JSON_TYPE(in_list) = 'ARRAY', NULL, 'the second argument is a JSON list, as in ''["info@example.com", "sales"]'''),
+    IF(JSON_VALID(in_list) AND JSON_TYPE(in_list) = 'ARRAY', NULL, 'the second argument is a JSON list, as in ''["info@example.com", "sales"]'''),
     IF(JSON_LENGTH(in_list) = 0, CONCAT('an empty list would refuse all mail for ', d, '; if that is meant: DELETE FROM recipient WHERE domain = ', QUOTE(d)), NULL)));
   CREATE OR REPLACE TEMPORARY TABLE replace_recipients_list (
     given   VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NULL,

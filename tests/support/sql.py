@@ -1,5 +1,6 @@
 """What the tests of sql/ share: accounts of every role, and statements that must be refused."""
 
+import contextlib
 import os
 import subprocess
 
@@ -29,6 +30,32 @@ def make_accounts(server, database="lookupd"):
     with root.cursor() as cursor:
         for account in EXAMPLE_ACCOUNTS:
             cursor.execute(f"ALTER USER {account}@localhost IDENTIFIED BY ''")
+    return root
+
+
+def fresh(server, database="lookupd"):
+    """Empty tables, and the example accounts; returns root's connection. Loads the schema only when
+    it is not there: that takes longer than emptying. A test that changes the schema itself asks for
+    the fixture database before, and drops the database behind it."""
+    with contextlib.closing(server.connect(database=None)) as root:
+        loaded = rows(root, "SELECT 1 FROM information_schema.TABLES"
+                            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = 'schema_version'", (database,))
+        for (session,) in rows(root, "SELECT id FROM information_schema.PROCESSLIST WHERE db = %s", (database,)):
+            error_of(root, "KILL %s", (session,))
+    if not loaded:
+        server.load(database, SCHEMA)
+        return make_accounts(server, database)
+    root = server.connect(database=database)
+    run(root, "SET foreign_key_checks = 0")
+    for (table,) in rows(root, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
+                               " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME <> 'schema_version'"):
+        if rows(root, f"SELECT 1 FROM `{table}` LIMIT 1"):
+            run(root, f"TRUNCATE TABLE `{table}`")
+    run(root, "SET foreign_key_checks = 1")
+    if rows(root, "SELECT 1 FROM mysql.user WHERE user = %s", (OPERATOR,)):
+        run(root, "INSERT INTO source (name, account) VALUES ('bind:ns2', 'importer_ns2')", "TRUNCATE TABLE history")
+    else:
+        make_accounts(server, database)
     return root
 
 

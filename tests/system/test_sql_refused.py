@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from sql import (ADMIN, CONSTRAINT, OPERATOR, error_of, make_accounts, one, refused, rows, run)
+from sql import ADMIN, CONSTRAINT, OPERATOR, error_of, fresh, one, refused, rows, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -32,8 +32,13 @@ def table(name):
 
 
 @pytest.fixture
+def database(mariadb):
+    return mariadb
+
+
+@pytest.fixture
 def root(database):
-    connection = make_accounts(database)
+    connection = fresh(database)
     yield connection
     connection.close()
 
@@ -255,6 +260,13 @@ def test_the_second_wall(root):
         "INSERT INTO domain (name, relay) VALUES ('old.example', 'hq')")
     for (trigger,) in rows(root, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"):
         run(root, f"DROP TRIGGER `{trigger}`")
+    try:
+        constraints_alone(root)
+    finally:
+        run(root, "DROP DATABASE lookupd")
+
+
+def constraints_alone(root):
     for name, statement in WALL:
         number, text = error_of(root, statement)
         assert (number, f"`{name}`" in text) == (CONSTRAINT, True), (statement, number, text)
