@@ -419,8 +419,18 @@ def main():
                     help="libconfig text: its top-level settings replace the sandbox's own")
     down = commands.add_parser("down", help="stop everything that runs in DIR")
     down.add_argument("directory", metavar="DIR")
+    # for scripts/demo, which starts more than a sandbox
+    ports = commands.add_parser("ports")
+    ports.add_argument("count", type=int)
+    commands.add_parser("account")
     arguments = parser.parse_args()
     try:
+        if arguments.command == "ports":
+            print(*free_ports(arguments.count))
+            return 0
+        if arguments.command == "account":
+            print(Sandbox.account()[0])
+            return 0
         if arguments.command == "down":
             if os.path.isdir(arguments.directory):
                 Sandbox(arguments.directory).down()
