@@ -72,13 +72,15 @@ void decision_row(struct decision *decision, const struct map *map, size_t candi
 {
     if (decision->no_memory || (decision->seen && candidate > decision->candidate))
         return;
-    if (!decision->seen || candidate < decision->candidate || decision->value == NULL)
+    if (!decision->seen || candidate < decision->candidate || decision->value == NULL) {
         take(decision, candidate, value, len);
-    else if (value == NULL)
-        return; /* a value beats NULL */
-    else if (len == decision->len && memcmp(value, decision->value, len) == 0)
         return;
-    else if (map->join)
+    }
+    /* A value beats NULL, and equal values are one. */
+    bool adds = value && (len != decision->len || memcmp(value, decision->value, len) != 0);
+    if (!adds)
+        return;
+    if (map->join)
         join(decision, value, len);
     else
         decision->conflict = true;

@@ -459,7 +459,7 @@ struct engine *engine_new(struct event_base *base, const struct conf *conf,
     TAILQ_INIT(&engine->outstanding);
     evtimer_assign(&engine->tick, base, on_tick, engine);
     evtimer_assign(&engine->pause, base, on_pause_over, engine);
-    engine->sessions = calloc((size_t)conf->database.connections, sizeof *engine->sessions);
+    engine->sessions = calloc((size_t)conf->database.connections, sizeof(struct session *));
     engine->connector = connector_new(base, on_connected, engine);
     if (engine->sessions == NULL || engine->connector == NULL) {
         free(engine->sessions);

@@ -125,7 +125,7 @@ static struct statement *find_statement(struct session *session, struct map *map
         if (session->statements[i]->map->id == map->id && session->statements[i]->step == step)
             return session->statements[i];
     struct statement **room =
-        realloc(session->statements, (session->statement_count + 1) * sizeof *room);
+        realloc(session->statements, (session->statement_count + 1) * sizeof(struct statement *));
     if (room == NULL)
         return NULL;
     session->statements = room;

@@ -99,7 +99,7 @@ static size_t bind_place(struct statement *statement, size_t at, enum key_list l
         statement->parameters[at].buffer = (void *)(uintptr_t)text;
         statement->parameters[at].buffer_length = len;
         statement->lengths[at] = len;
-        statement->nulls[at] = text == NULL;
+        statement->nulls[at] = text ? 0 : 1;
     }
     return at;
 }

@@ -25,7 +25,7 @@ struct request {
     bool answered; /* while an earlier one is not: the answer is kept here */
     struct answer answer;
     char *text;
-    TAILQ_ENTRY(request) link;
+    STAILQ_ENTRY(request) link;
 };
 
 struct connection {
@@ -42,7 +42,7 @@ struct connection {
     struct event slow;    /* while a request has begun and is not complete */
     struct evbuffer *in;  /* what is not parsed yet; NULL mostly */
     struct evbuffer *out;
-    TAILQ_HEAD(, request) requests; /* the oldest first */
+    STAILQ_HEAD(, request) requests; /* the oldest first */
     size_t request_count;
     TAILQ_ENTRY(connection) link;
     TAILQ_ENTRY(connection) dirty_link;
@@ -94,9 +94,10 @@ static void break_off(struct connection *connection)
     stop_reading(connection);
 }
 
-static void free_request(struct connection *connection, struct request *request)
+static void free_first_request(struct connection *connection)
 {
-    TAILQ_REMOVE(&connection->requests, request, link);
+    struct request *request = STAILQ_FIRST(&connection->requests);
+    STAILQ_REMOVE_HEAD(&connection->requests, link);
     connection->request_count--;
     free(request->text);
     free(request);
@@ -106,10 +107,10 @@ static void close_connection(struct connection *connection)
 {
     struct connections *owner = connection->owner;
     struct request *request;
-    while ((request = TAILQ_FIRST(&connection->requests)) != NULL) {
+    while ((request = STAILQ_FIRST(&connection->requests)) != NULL) {
         if (!request->answered)
             engine_cancel(owner->engine, &request->lookup);
-        free_request(connection, request);
+        free_first_request(connection);
     }
     event_del(&connection->reading);
     event_del(&connection->writing);
@@ -155,15 +156,15 @@ static void keep_answer(struct request *request, const struct answer *answer)
 static void give_answer(struct request *request, const struct answer *answer)
 {
     struct connection *connection = request->connection;
-    if (request != TAILQ_FIRST(&connection->requests)) {
+    if (request != STAILQ_FIRST(&connection->requests)) {
         keep_answer(request, answer);
         return;
     }
     send_answer(connection, answer);
-    free_request(connection, request);
-    while ((request = TAILQ_FIRST(&connection->requests)) != NULL && request->answered) {
+    free_first_request(connection);
+    while ((request = STAILQ_FIRST(&connection->requests)) != NULL && request->answered) {
         send_answer(connection, &request->answer);
-        free_request(connection, request);
+        free_first_request(connection);
     }
 }
 
@@ -182,7 +183,7 @@ static struct request *new_request(struct connection *connection)
         return NULL;
     }
     request->connection = connection;
-    TAILQ_INSERT_TAIL(&connection->requests, request, link);
+    STAILQ_INSERT_TAIL(&connection->requests, request, link);
     connection->request_count++;
     return request;
 }
@@ -399,8 +400,9 @@ struct connections *connections_new(struct event_base *base, struct engine *engi
 void connections_free(struct connections *connections)
 {
     struct connection *connection;
-    while ((connection = TAILQ_FIRST(&connections->all)) != NULL)
-        close_connection(connection);
+    struct connection *next;
+    TAILQ_FOREACH_SAFE(connection, &connections->all, link, next)
+    close_connection(connection);
     maps_release(connections->maps);
     free(connections);
 }
@@ -421,7 +423,7 @@ void connections_add(struct connections *connections, int fd, const struct liste
     connection->owner = connections;
     connection->listener = listener;
     connection->fd = fd;
-    TAILQ_INIT(&connection->requests);
+    STAILQ_INIT(&connection->requests);
     event_assign(&connection->reading, connections->base, fd, EV_READ | EV_PERSIST, on_readable,
                  connection);
     event_assign(&connection->writing, connections->base, fd, EV_WRITE, on_writable, connection);

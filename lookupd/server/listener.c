@@ -139,7 +139,7 @@ static bool open_systemd(struct listener *listener, const struct conf_listener *
     for (int fd = SYSTEMD_FIRST_FD; fd - SYSTEMD_FIRST_FD < most && *names; fd++) {
         size_t len = strcspn(names, ":");
         if (len == strlen(name) && memcmp(names, name, len) == 0) {
-            struct sockaddr_storage bound;
+            struct sockaddr_storage bound = {0};
             socklen_t size = sizeof bound;
             if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
                 return fault(conf, "not a socket");

@@ -126,11 +126,11 @@ static void report_ready(void *context)
     *ready = -1;
 }
 
-static void report_failure(int *ready, int code)
+static void report_failure(int ready, int code)
 {
     unsigned char octet = (unsigned char)code;
-    if (*ready >= 0)
-        (void)!write(*ready, &octet, 1);
+    if (ready >= 0)
+        (void)!write(ready, &octet, 1);
 }
 
 static int serve(const struct options *options, struct maps *maps,
@@ -165,7 +165,7 @@ static int serve(const struct options *options, struct maps *maps,
     }
     if (listeners)
         listeners_close(listeners, true);
-    report_failure(&ready, code);
+    report_failure(ready, code);
     log_close();
     return code;
 }

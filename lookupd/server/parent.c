@@ -257,8 +257,10 @@ static bool set_up(struct parent *parent)
     parent->count = (size_t)conf_workers(parent->start->maps->conf);
     parent->board = scoreboard_new(parent->count);
     parent->children = calloc(parent->count, sizeof *parent->children);
-    if (parent->board == NULL || parent->children == NULL)
+    if (parent->board == NULL || parent->children == NULL) {
+        free(parent->children);
         return false;
+    }
     for (size_t i = 0; i < parent->count; i++) {
         parent->children[i].slot = scoreboard_slot(parent->board, i);
         parent->children[i].line = -1;

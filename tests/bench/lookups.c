@@ -1,7 +1,7 @@
 /*
- * How fast lookups are answered: by lookupd over its socketmap, and, for comparison, by the map's own
- * statement for one key, prepared and run raw over connections of the same kind. Both ask the same
- * keys in the same order. Writes a line for each measurement:
+ * How fast lookups are answered: by lookupd over its socketmap, and, for comparison, by the map's
+ * own statement for one key, prepared and run raw over connections of the same kind. Both ask the
+ * same keys in the same order. Writes a line for each measurement:
  *
  *     WHAT  MAP  CLIENTS  LOOKUPS_PER_SECOND  P50_MICROSECONDS  P99_MICROSECONDS
  *
@@ -96,7 +96,8 @@ static double measure_percentile(const struct measure *measure, double share)
     return 0;
 }
 
-static void report(const char *what, unsigned clients, const struct measure *measure, double seconds)
+static void report(const char *what, unsigned clients, const struct measure *measure,
+                   double seconds)
 {
     printf("%s\t%s\t%u\t%.0f\t%.0f\t%.0f\n", what, option.map, clients,
            (double)measure->count / seconds, measure_percentile(measure, 0.5),
@@ -170,10 +171,10 @@ static void *raw_run(void *context)
             size_t before = at;
             for (size_t i = 0; i < candidates->count; i++)
                 if (candidates->list[i].list == query_place(map->query, place)) {
-                    parameters[at] = (MYSQL_BIND){
-                        .buffer_type = MYSQL_TYPE_STRING,
-                        .buffer = (void *)(uintptr_t)candidates->list[i].text,
-                        .buffer_length = candidates->list[i].len};
+                    parameters[at] =
+                        (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING,
+                                     .buffer = (void *)(uintptr_t)candidates->list[i].text,
+                                     .buffer_length = candidates->list[i].len};
                     at++;
                 }
             if (at == before)
@@ -257,8 +258,8 @@ static void ask(struct client *client, enum keys_kind keys, uint64_t *state)
 /* True when the reply is complete; ends the program when it is wrong. */
 static bool take_reply(struct client *client)
 {
-    ssize_t got = recv(client->fd, client->reply + client->len,
-                       sizeof client->reply - client->len - 1, 0);
+    ssize_t got =
+        recv(client->fd, client->reply + client->len, sizeof client->reply - client->len - 1, 0);
     if (got <= 0)
         die("recv");
     client->len += (size_t)got;
@@ -373,9 +374,9 @@ int main(int argc, char **argv)
     if (!option.conf || !option.path || !option.map || option.keys == 0)
         die_text(usage);
     log_open("lookups", true, LOG_LEVEL_INFO);
-    double limit = 1;
-    for (unsigned i = 0; i < BUCKETS; i++, limit *= 1.02)
-        bucket_limits[i] = limit;
+    bucket_limits[0] = 1;
+    for (unsigned i = 1; i < BUCKETS; i++)
+        bucket_limits[i] = bucket_limits[i - 1] * 1.02;
 
     struct settings_errors errors = {.report = say};
     struct conf *conf = conf_read(option.conf, &errors);
@@ -387,8 +388,8 @@ int main(int argc, char **argv)
         maps_find(maps, option.map, strlen(option.map)) == NULL)
         die_text("no such map");
     for (int i = optind; i < argc; i++) {
-        unsigned clients = (unsigned)strtoul(strchr(argv[i], ':') ? strchr(argv[i], ':') + 1 : "0",
-                                             NULL, 10);
+        unsigned clients =
+            (unsigned)strtoul(strchr(argv[i], ':') ? strchr(argv[i], ':') + 1 : "0", NULL, 10);
         if (clients == 0)
             die_text(usage);
         if (strncmp(argv[i], "raw:", 4) == 0)
