@@ -59,7 +59,7 @@ static void mark_cut(char *line)
     size_t end = LOG_LINE_MAX - 1 - 3;
     while (end > 0 && ((unsigned char)line[end] & 0xc0) == 0x80)
         end--;
-    strcpy(line + end, "...");
+    memcpy(line + end, "...", 4);
 }
 
 static void write_stderr(const char *line)
@@ -153,7 +153,7 @@ const char *log_key(const char *key, size_t len, char *buffer, size_t size)
     if (at != NULL) {
         from = (size_t)(at - key);
         if (from > 0 && size > 3) {
-            strcpy(buffer, "...");
+            memcpy(buffer, "...", 4);
             used = 3;
         }
     }

@@ -8,8 +8,8 @@
 
 #define PATH_SIZE 256
 
-static void report_line(struct settings_errors *errors, const char *prefix, const char *format,
-                        va_list args)
+static void __attribute__((format(printf, 3, 0)))
+report_line(struct settings_errors *errors, const char *prefix, const char *format, va_list args)
 {
     char text[1024];
     char line[2048];
@@ -27,18 +27,25 @@ static void report_line(struct settings_errors *errors, const char *prefix, cons
 }
 
 /* Writes the path of a setting from its parents' names, "listeners[0].allow", to path. */
-static void setting_path(const config_setting_t *setting, char *path, size_t size)
+static void setting_path(const config_setting_t *setting, char path[PATH_SIZE])
 {
-    const config_setting_t *parent = config_setting_parent(setting);
-    path[0] = '\0';
-    if (parent == NULL)
-        return;
-    setting_path(parent, path, size);
-    size_t len = strlen(path);
-    if (config_setting_name(setting) != NULL)
-        snprintf(path + len, size - len, "%s%s", len > 0 ? "." : "", config_setting_name(setting));
-    else
-        snprintf(path + len, size - len, "[%d]", config_setting_index(setting));
+    char *begin = path + PATH_SIZE - 1; /* from the last part to the first */
+    *begin = '\0';
+    for (; config_setting_parent(setting) != NULL; setting = config_setting_parent(setting)) {
+        char part[PATH_SIZE];
+        const char *name = config_setting_name(setting);
+        bool first = config_setting_is_root(config_setting_parent(setting));
+        if (name != NULL)
+            snprintf(part, sizeof part, "%s%s", first ? "" : ".", name);
+        else
+            snprintf(part, sizeof part, "[%d]", config_setting_index(setting));
+        size_t len = strlen(part);
+        if (len > (size_t)(begin - path))
+            break;
+        begin -= len;
+        memcpy(begin, part, len);
+    }
+    memmove(path, begin, strlen(begin) + 1);
 }
 
 const char *settings_file(const config_setting_t *setting)
@@ -51,9 +58,9 @@ const char *settings_file(const config_setting_t *setting)
 unsigned settings_line(const config_setting_t *setting)
 {
     /* An item that is no group has its line taken after the token that follows it was read. */
-    if (config_setting_name(setting) == NULL && !config_setting_is_group(setting) &&
-        config_setting_parent(setting) != NULL)
-        return settings_line(config_setting_parent(setting));
+    while (config_setting_name(setting) == NULL && !config_setting_is_group(setting) &&
+           config_setting_parent(setting) != NULL)
+        setting = config_setting_parent(setting);
     return config_setting_source_line(setting);
 }
 
@@ -61,7 +68,7 @@ void settings_error(struct settings_errors *errors, const config_setting_t *sett
                     const char *format, ...)
 {
     char path[PATH_SIZE];
-    setting_path(setting, path, sizeof path);
+    setting_path(setting, path);
     const char *file = settings_file(setting);
     unsigned line = settings_line(setting);
     char number[16] = "";

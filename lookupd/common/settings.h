@@ -56,7 +56,7 @@ const char *settings_file(const config_setting_t *setting);
 unsigned settings_line(const config_setting_t *setting);
 
 /* A configuration longer than this is no configuration. */
-#define SETTINGS_FILE_MAX (1024 * 1024)
+#define SETTINGS_FILE_MAX ((size_t)1024 * 1024)
 
 /* Reads a whole file: a NUL-terminated text for free(), or NULL after an error. */
 char *settings_load(const char *file, struct settings_errors *errors);
@@ -83,7 +83,8 @@ void settings_read(const config_setting_t *group, const struct setting *table,
 
 /*
  * Prints each setting of a table as "name = value;", as libconfig reads it back to the same. With
- * help, each has its help before it as a comment, and a string or list that is NULL is named in one.
+ * help, each has its help before it as a comment, and a string or list that is NULL is named in
+ * one.
  */
 void settings_print(const struct setting *table, const void *target, unsigned indent, bool help,
                     FILE *out);

@@ -42,7 +42,7 @@ char *settings_load(const char *file, struct settings_errors *errors)
     if (n < 0)
         settings_error_in(errors, file, 0, "cannot be read: %s", strerror(saved));
     else if (len > SETTINGS_FILE_MAX)
-        settings_error_in(errors, file, 0, "is longer than %d octets", SETTINGS_FILE_MAX);
+        settings_error_in(errors, file, 0, "is longer than %zu octets", SETTINGS_FILE_MAX);
     else if (memchr(text, '\0', len) != NULL)
         settings_error_in(errors, file, 0, "has a NUL octet in it: this is no text");
     else {
@@ -124,7 +124,7 @@ static void scan_number(struct scan *scan)
     long long value = strtoll(begin, &end, hex ? 16 : 10);
     bool fits = errno == 0;
     if (!hex && (*end == '.' || *end == 'e' || *end == 'E')) {
-        strtod(begin, &end);
+        (void)strtod(begin, &end);
         fits = true; /* its range is looked at where it is used */
     } else if (*end == 'L') {
         end += strspn(end, "L");
@@ -203,7 +203,7 @@ bool settings_parse(config_t *config, const char *text, const char *file,
     if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     if (strlen(text) > SETTINGS_FILE_MAX) {
-        settings_error_in(errors, file, 0, "is longer than %d octets", SETTINGS_FILE_MAX);
+        settings_error_in(errors, file, 0, "is longer than %zu octets", SETTINGS_FILE_MAX);
         return false;
     }
     if (!check_characters(text, file, errors) || !scan_text(text, file, errors))

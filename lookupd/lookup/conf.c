@@ -127,7 +127,7 @@ static void read_maps(struct conf *conf, const config_setting_t *root,
     size_t most = group != NULL ? (size_t)config_setting_length(group) : 0;
     for (const struct default_map *map = default_maps; map->name != NULL; map++)
         most++;
-    conf->maps = calloc(most, sizeof *conf->maps);
+    conf->maps = calloc(most + 1, sizeof *conf->maps);
     if (conf->maps == NULL) {
         settings_error(errors, root, "no memory");
         return;

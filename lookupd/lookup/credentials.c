@@ -174,10 +174,10 @@ static char *unquote(char *value)
     }
     char *to = value;
     for (const char *from = value; *from != '\0'; from++) {
-        char octet = *from == '\\' ? unescaped(from[1]) : '\0';
-        if (octet != '\0')
-            from++;
-        *to++ = octet != '\0' ? octet : *from;
+        char octet = *from;
+        if (octet == '\\' && unescaped(from[1]) != '\0')
+            octet = unescaped(*++from);
+        *to++ = octet;
     }
     *to = '\0';
     return value;
