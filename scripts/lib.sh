@@ -38,7 +38,7 @@ packages_run=(
 packages_check=(
     clang-format clang-tidy
     man-db groff-base # the manual pages
-    shellcheck        # these scripts
+    shellcheck python3-pyflakes
 )
 
 # packages_install PACKAGE…: installs those that are missing, and asks nothing of the network when
