@@ -44,6 +44,8 @@ static void set_options(MYSQL *mysql, const struct conf *conf, const struct cred
         mysql_options(mysql, MYSQL_OPT_SSL_CRL, cred->ssl_crl);
     if (cred->tls_version)
         mysql_options(mysql, MARIADB_OPT_TLS_VERSION, cred->tls_version);
+    if (cred->ssl)
+        mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
     if (cred->ssl_verify_server_cert)
         mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 }
@@ -55,7 +57,8 @@ static bool set_session(MYSQL *mysql, const struct conf *conf)
     snprintf(variables, sizeof variables,
              "SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', sql_auto_is_null = 0, "
              "sql_big_selects = 1, sql_select_limit = 18446744073709551615, "
-             "max_statement_time = %.3f, wait_timeout = 28800, system_versioning_asof = DEFAULT",
+             "in_predicate_conversion_threshold = 0, max_statement_time = %.3f, "
+             "wait_timeout = 28800, system_versioning_asof = DEFAULT",
              conf->deadline * STATEMENT_TIME_SHARE);
     const char *const statements[] = {
         "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
@@ -124,15 +127,20 @@ static MYSQL *open_host(const char *host, const struct conf *conf, const struct 
     enum mysql_protocol_type protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
     mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
     const char *user = cred->user ? cred->user : conf->database.user;
-    bool good = mysql_real_connect(mysql, local ? NULL : address.host, user, cred->password,
-                                   conf->database.name, local ? 0 : address.port,
-                                   local ? address.host : NULL, 0) != NULL &&
-                set_session(mysql, conf);
+    bool connected = mysql_real_connect(mysql, local ? NULL : address.host, user, cred->password,
+                                        conf->database.name, local ? 0 : address.port,
+                                        local ? address.host : NULL, 0) != NULL;
     address_clear(&address);
-    if (!good)
+    bool good = false;
+    if (connected && cred->ssl && mysql_get_ssl_cipher(mysql) == NULL) {
+        /* Connector/C goes on in clear text when the server has no TLS, whatever is asked of it. */
+        error->number = CR_SSL_CONNECTION_ERROR;
+        snprintf(error->text, sizeof error->text, "%s: the server does not offer TLS", host);
+    } else if (!connected || !set_session(mysql, conf)) {
         set_error(error, mysql, host);
-    else if (needs_schema(conf))
-        good = check_schema(mysql, host, error);
+    } else {
+        good = !needs_schema(conf) || check_schema(mysql, host, error);
+    }
     if (!good) {
         mysql_close(mysql);
         return NULL;

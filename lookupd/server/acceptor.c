@@ -32,6 +32,7 @@ struct acceptor {
     struct connections *connections;
     int reserve; /* a descriptor to give up when there are no others */
     uint64_t said_full;
+    uint64_t said_refused;
     size_t count;
     struct door doors[];
 };
@@ -49,13 +50,20 @@ static void pause_door(struct door *door, uint64_t time)
     event_add(&door->pause, &length);
 }
 
-static void say_full(struct acceptor *acceptor, const char *what)
+/* True when a line was not written lately: strangers must not fill the log. */
+static bool may_say(uint64_t *said)
 {
     uint64_t now = clock_now();
-    if (acceptor->said_full && now - acceptor->said_full < SAY_AGAIN)
-        return;
-    acceptor->said_full = now;
-    log_warning("worker %d: %s: new clients are turned away", acceptor->start->number, what);
+    if (*said && now - *said < SAY_AGAIN)
+        return false;
+    *said = now;
+    return true;
+}
+
+static void say_full(struct acceptor *acceptor, const char *what)
+{
+    if (may_say(&acceptor->said_full))
+        log_warning("worker %d: %s: new clients are turned away", acceptor->start->number, what);
 }
 
 static int open_reserve(void)
@@ -99,8 +107,9 @@ static void take_client(struct door *door)
         return; /* EAGAIN: another worker was faster */
     }
     if (!listener_allows(door->listener, (const struct sockaddr *)&peer)) {
-        log_warning("listener %s: a peer that \"allow\" does not name was refused",
-                    door->listener->address);
+        if (may_say(&acceptor->said_refused))
+            log_warning("listener %s: a peer that \"allow\" does not name was refused",
+                        door->listener->address);
         close(fd);
         return;
     }
