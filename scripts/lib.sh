@@ -44,7 +44,7 @@ packages_check=(
 # packages_install PACKAGE…: installs those that are missing, and asks nothing of the network when
 # none is. Services of what gets installed are not started: the scripts use servers of their own.
 packages_install() {
-    local package missing=()
+    local package log missing=()
     for package in "$@"; do
         [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = 'ii ' ] ||
             missing+=("$package")
@@ -53,7 +53,12 @@ packages_install() {
     [ "$(id -u)" = 0 ] ||
         die "packages are missing; as root: apt-get install --no-install-recommends ${missing[*]}"
     printf 'installing %s\n' "${missing[*]}" >&2
-    apt_install "${missing[@]}" >&2 </dev/null || die "could not install ${missing[*]}"
+    log=$(mktemp /tmp/lookupd-apt.XXXXXX)
+    apt_install "${missing[@]}" >"$log" 2>&1 </dev/null || {
+        tail -n 40 "$log" >&2
+        die "could not install ${missing[*]}; all of what apt said is in $log"
+    }
+    rm -f "$log"
 }
 
 apt_install() (
@@ -73,6 +78,14 @@ apt_install() (
     # --no-remove: a machine's own mail server must not make room for the Postfix of a test
     apt-get "${options[@]}" --no-install-recommends --no-remove install "$@"
 )
+
+# Sets BUILD to the build folder to use: that of the environment, or the usual one.
+build_folder() {
+    BUILD=${BUILD:-$root/.build/plain}
+    # an env file's BUILD is the folder with the programs
+    if [ ! -f "$BUILD/build.ninja" ] && [ -f "$BUILD/../build.ninja" ]; then BUILD=$BUILD/..; fi
+    export BUILD
+}
 
 # build_in DIR [OPTION…]: builds everything there; the meson options count when DIR is new.
 build_in() {
