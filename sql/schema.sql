@@ -1475,6 +1475,7 @@ BEGIN
   DECLARE found BOOLEAN DEFAULT TRUE;
   DECLARE here BOOLEAN;
   DECLARE pruned DATETIME(6);
+  DECLARE had_source VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
   DECLARE was LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET found = FALSE;
   IF in_table NOT IN ('relay', 'relay_tenant', 'source', 'domain', 'recipient', 'alias', 'access') THEN
@@ -1482,7 +1483,8 @@ BEGIN
   ELSEIF in_time IS NULL THEN
     CALL refuse('the time is missing: write it as in ''2026-01-31 09:00:00''');
   END IF;
-  SET pruned = (SELECT MAX(row_key) FROM history WHERE action = 'prune' AND table_name = 'history' AND row_key >= '');
+  SET pruned = (SELECT MAX(FROM_UNIXTIME(JSON_VALUE(new, '$.before'))) FROM history
+                WHERE row_key = 'history' AND table_name = 'history' AND action = 'prune');
   IF in_time < pruned THEN
     CALL refuse(CONCAT('history before ', pruned, ' was pruned: nobody knows what the row was then'));
   END IF;
@@ -1495,6 +1497,10 @@ BEGIN
     IF NOT found THEN
       CALL refuse(CONCAT('history knows no change of ', quoted(in_key), ' in table ', in_table, ': look there how the key is written'));
     END IF;
+  END IF;
+  -- the row of a source that is gone becomes people's
+  IF in_table IN ('domain', 'recipient') THEN
+    SET had_source = (SELECT name FROM source WHERE name = JSON_VALUE(was, '$.source'));
   END IF;
   CASE in_table
   WHEN 'relay' THEN
@@ -1509,8 +1515,10 @@ BEGIN
       VALUES (in_key, JSON_VALUE(was, '$.transport'), JSON_VALUE(was, '$.nexthop'), JSON_VALUE(was, '$.enabled'), JSON_VALUE(was, '$.note'));
     END IF;
   WHEN 'relay_tenant' THEN
-    DELETE FROM relay_tenant WHERE tenant = SUBSTRING_INDEX(in_key, ' ', 1) AND relay = SUBSTRING_INDEX(in_key, ' ', -1) AND was IS NULL;
-    IF was IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay_tenant WHERE tenant = JSON_VALUE(was, '$.tenant') AND relay = JSON_VALUE(was, '$.relay')) THEN
+    IF was IS NULL THEN
+      -- a user name may have blanks, a relay's name has none
+      DELETE FROM relay_tenant WHERE CONCAT(tenant, ' ', relay) = in_key AND relay = SUBSTRING_INDEX(in_key, ' ', -1);
+    ELSEIF NOT EXISTS (SELECT 1 FROM relay_tenant WHERE tenant = JSON_VALUE(was, '$.tenant') AND relay = JSON_VALUE(was, '$.relay')) THEN
       INSERT INTO relay_tenant (relay, tenant) VALUES (JSON_VALUE(was, '$.relay'), JSON_VALUE(was, '$.tenant'));
     END IF;
   WHEN 'source' THEN
@@ -1529,12 +1537,12 @@ BEGIN
     ELSEIF here THEN
       UPDATE domain SET relay = JSON_VALUE(was, '$.relay'), route = JSON_VALUE(was, '$.route'),
         recipients = JSON_VALUE(was, '$.recipients'), enabled = JSON_VALUE(was, '$.enabled'),
-        owner = JSON_VALUE(was, '$.owner'), note = JSON_VALUE(was, '$.note'), source = JSON_VALUE(was, '$.source')
+        owner = JSON_VALUE(was, '$.owner'), note = JSON_VALUE(was, '$.note'), source = had_source
       WHERE name = in_key;
     ELSE
       INSERT INTO domain (name, relay, route, recipients, enabled, owner, note, source)
       VALUES (in_key, JSON_VALUE(was, '$.relay'), JSON_VALUE(was, '$.route'), JSON_VALUE(was, '$.recipients'),
-              JSON_VALUE(was, '$.enabled'), JSON_VALUE(was, '$.owner'), JSON_VALUE(was, '$.note'), JSON_VALUE(was, '$.source'));
+              JSON_VALUE(was, '$.enabled'), JSON_VALUE(was, '$.owner'), JSON_VALUE(was, '$.note'), had_source);
     END IF;
   WHEN 'recipient' THEN
     SET here = EXISTS (SELECT 1 FROM recipient WHERE address = in_key);
@@ -1542,10 +1550,10 @@ BEGIN
       DELETE FROM recipient WHERE address = in_key;
     ELSEIF here THEN
       UPDATE recipient SET route = JSON_VALUE(was, '$.route'), enabled = JSON_VALUE(was, '$.enabled'),
-        note = JSON_VALUE(was, '$.note'), source = JSON_VALUE(was, '$.source') WHERE address = in_key;
+        note = JSON_VALUE(was, '$.note'), source = had_source WHERE address = in_key;
     ELSE
       INSERT INTO recipient (address, route, enabled, note, source)
-      VALUES (in_key, JSON_VALUE(was, '$.route'), JSON_VALUE(was, '$.enabled'), JSON_VALUE(was, '$.note'), JSON_VALUE(was, '$.source'));
+      VALUES (in_key, JSON_VALUE(was, '$.route'), JSON_VALUE(was, '$.enabled'), JSON_VALUE(was, '$.note'), had_source);
     END IF;
   WHEN 'alias' THEN
     SET here = EXISTS (SELECT 1 FROM alias WHERE address = in_key);
@@ -1647,8 +1655,9 @@ BEGIN
   END IF;
   SET upto = (SELECT MAX(id) FROM history WHERE at < cutoff);
   IF upto IS NOT NULL THEN
-    INSERT INTO history (who, connection, table_name, row_key, action)
-    VALUES (USER(), CONNECTION_ID(), 'history', cutoff, 'prune');
+    -- for restore_row, in whatever time zone that session is
+    INSERT INTO history (who, connection, table_name, row_key, action, new)
+    VALUES (USER(), CONNECTION_ID(), 'history', 'history', 'prune', JSON_OBJECT('before', UNIX_TIMESTAMP(cutoff)));
     REPEAT
       DELETE FROM history WHERE id <= upto AND at < cutoff ORDER BY id LIMIT 5000;
     UNTIL ROW_COUNT() = 0 END REPEAT;

@@ -130,10 +130,28 @@ def test_restore_goes_through_the_same_triggers(mariadb, root, operator):
     assert refused(operator, "CALL restore_row('domain', 'zz.example', NOW())") == (
         'history knows no change of "zz.example" in table domain: look there how the key is written')
     assert refused(operator, "CALL restore_row('domain', 'z.example', NULL)").startswith("the time is missing")
+    # a source that is gone leaves its rows to people
+    run(root, "INSERT INTO source (name, account) VALUES ('bind:old', 'old')", "INSERT INTO domain (name, source) VALUES ('old.example', 'bind:old')")
+    first = at(root)
+    run(root, "UPDATE domain SET source = NULL", "DELETE FROM domain WHERE name = 'old.example'", "DELETE FROM source WHERE name = 'bind:old'")
+    run(operator, f"CALL restore_row('domain', 'old.example', '{first}')")
+    assert one(root, "SELECT source FROM domain WHERE name = 'old.example'") is None
     # no right to a table, no way back for its rows
     run(root, "INSERT INTO relay (name, nexthop) VALUES ('hq', '[a.example]')", "DELETE FROM relay")
     assert error_of(operator, "CALL restore_row('relay', 'hq', (SELECT MIN(at) FROM history WHERE table_name = 'relay'))")[0] == 1142
     assert rows(root, "SELECT * FROM relay") == ()
+
+
+def test_tenants_relays_come_back(root, admin):
+    """A user name with blanks, and an update, which is a change of the key."""
+    run(root, "INSERT INTO relay (name, nexthop) VALUES ('hq', '[a.example]'), ('lab', '[b.example]')")
+    run(admin, "INSERT INTO relay_tenant (relay, tenant) VALUES ('hq', 'tina b')")
+    first = at(root)
+    run(admin, "UPDATE relay_tenant SET relay = 'lab'", f"CALL restore_row('relay_tenant', 'tina b hq', '{first}')",
+        f"CALL restore_row('relay_tenant', 'tina b lab', '{first}')")
+    assert rows(root, "SELECT tenant, relay FROM relay_tenant") == (("tina b", "hq"),)
+    assert [row[0] for row in rows(root, "SELECT action FROM history WHERE table_name = 'relay_tenant' ORDER BY id")] == [
+        "insert", "delete", "insert", "insert", "delete"]
 
 
 def test_who_was_it(root, operator):
@@ -168,7 +186,10 @@ def test_prune(root, admin):
     # what is left still gives back what the row was, and nobody guesses about what is gone
     run(admin, "CALL restore_row('domain', 'a.example', NOW() - INTERVAL 1 DAY)")
     assert one(root, "SELECT note FROM domain WHERE name = 'a.example'") is None
-    assert "was pruned" in refused(admin, "CALL restore_row('domain', 'a.example', NOW() - INTERVAL 401 DAY)")
+    for zone in ("+13:00", "-12:00", "SYSTEM"):
+        run(admin, f"SET time_zone = '{zone}'")
+        assert "was pruned" in refused(admin, "CALL restore_row('domain', 'a.example', NOW() - INTERVAL 600 MINUTE - INTERVAL 400 DAY)")
+        run(admin, "CALL restore_row('domain', 'a.example', NOW() - INTERVAL 399 DAY)")
 
 
 def test_the_event_prunes(mariadb, root):
