@@ -224,6 +224,11 @@ def test_what_people_set_comes_back(root, importer, operator):
     run(root, "DELETE FROM import_claim")
     run(importer, "DELETE FROM domain", "SET @lookupd_source = 'bind:ns2b'", "INSERT INTO domain (name) VALUES ('z.example')")
     assert state(root)[3] == 0 and state(root)[-1] == "bind:ns2b"
+    # of what two sources' claims keep, the later one counts
+    run(operator, "UPDATE domain SET enabled = 1")
+    run(importer, "DELETE FROM domain", NS2, "INSERT INTO domain (name) VALUES ('z.example')")
+    assert one(root, "SELECT GROUP_CONCAT(kept_enabled ORDER BY kept_at) FROM import_claim") == "0,1"
+    assert state(root)[3] == 1 and state(root)[-1] == "bind:ns2"
     run(importer, NS2, "INSERT INTO recipient (address) VALUES ('a@z.example'), ('b@z.example')")
     run(operator, "UPDATE recipient SET enabled = 0, note = 'left' WHERE address = 'a@z.example'")
     run(importer, "DELETE FROM recipient", "INSERT INTO recipient (address) VALUES ('a@z.example'), ('b@z.example')")
