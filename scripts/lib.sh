@@ -26,6 +26,7 @@ packages_build=(
     libbsd-dev       # setproctitle
     libevent-dev     # the event loop of the workers
     libidn2-dev      # domain names to A-labels
+    libssl-dev       # to clear the error queue of OpenSSL, which Connector/C uses
     libunistring-dev # folding text as Postfix does
     libcriterion-dev # unit tests
 )
@@ -87,16 +88,17 @@ build_folder() {
     export BUILD
 }
 
-# build_in DIR [OPTION…]: builds everything there; the meson options count when DIR is new.
+# build_in DIR TARGET [OPTION…]: builds there: all, or only the programs. The meson options count when
+# DIR is new.
 build_in() {
-    local dir
+    local dir target=$2
     mkdir -p "$1"
     dir=$(cd "$1" && pwd -P)
-    shift
+    shift 2
     (
         flock 9
         [ -f "$dir/build.ninja" ] || meson setup "$@" "$dir" "$root" || exit
-        ninja -C "$dir"
+        ninja -C "$dir" "$target"
     ) 9>"$dir.lock" >"$dir.log" 2>&1 || {
         tail -n 60 "$dir.log" >&2
         die "the build failed; all of what it said is in $dir.log"

@@ -160,7 +160,7 @@ def build_in(run, folder, options):
     script = '. "$1/scripts/lib.sh"; shift; build_in "$@"'
     if os.environ.get("CI"):
         options = ["-Dwerror=true", *options]
-    done = subprocess.run(["bash", "-c", script, "scripts/test", ROOT, folder, *options],
+    done = subprocess.run(["bash", "-c", script, "scripts/test", ROOT, folder, "all", *options],
                           stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         run.fail(f"build in {folder}")

@@ -273,21 +273,23 @@ class Sandbox:
             time.sleep(0.03)
 
     def answers(self):
-        """True when every listener answers from the database, over more connections than there are
-        workers: each worker opens its own to the database."""
+        """True when every worker has the database, by its title, and every listener answers."""
+        size = re.match(r"lookupd: parent: (\d+) workers", processes.title(self.lookupd.pid))
+        live = [pid for pid in self.workers() if ": live" in processes.title(pid)]
+        if not size or len(live) != int(size[1]):
+            return False
         tables = [value for name, value in self.env.items()
                   if name.startswith("TCP_") and name != "TCP_SOCKETMAP"]
         maps = [self.env[name] for name in ("SOCKETMAP", "TCP_SOCKETMAP") if name in self.env]
         try:
-            for _ in range(8):
-                for address in maps:
-                    with SocketmapClient(address, 5) as client:
-                        if client.query(self._ready_map, "sandbox.invalid")[0] == TEMP:
-                            return False
-                for address in tables:
-                    with TcpTableClient(address, 5) as client:
-                        if client.query("sandbox.invalid")[0] == TEMP:
-                            return False
+            for address in maps:
+                with SocketmapClient(address, 5) as client:
+                    if client.query(self._ready_map, "sandbox.invalid")[0] == TEMP:
+                        return False
+            for address in tables:
+                with TcpTableClient(address, 5) as client:
+                    if client.query("sandbox.invalid")[0] == TEMP:
+                        return False
             return True
         except (OSError, EOFError):
             return False

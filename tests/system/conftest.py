@@ -18,6 +18,9 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 
+if "BUILD" in os.environ:  # tests and scripts run in other folders than this
+    os.environ["BUILD"] = os.path.abspath(os.environ["BUILD"])
+
 from private_mariadb import PrivateMariaDB  # noqa: E402
 from sandbox import DATABASE, SCHEMA, Sandbox  # noqa: E402
 
