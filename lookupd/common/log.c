@@ -172,3 +172,16 @@ const char *log_key(const char *key, size_t len, char *buffer, size_t size)
     }
     return buffer;
 }
+
+bool log_allows(struct log_limit *limit)
+{
+    enum { LINES_A_MINUTE = 10 };
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (limit->lines == 0 || now.tv_sec - limit->begun >= 60)
+        *limit = (struct log_limit){.begun = now.tv_sec};
+    /* Counted no further than needed, so that it never begins anew by overflow. */
+    if (limit->lines > LINES_A_MINUTE)
+        return false;
+    return ++limit->lines <= LINES_A_MINUTE;
+}

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <time.h>
 
 enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -25,6 +26,16 @@ void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Only says it: the caller ends the program with a sysexits code of its choice. */
 void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * For lines that strangers or a broken database can cause: true for the first ten in a minute. Zero
+ * at the beginning; one for each kind of line.
+ */
+struct log_limit {
+    time_t begun;
+    unsigned lines;
+};
+bool log_allows(struct log_limit *limit);
 
 /*
  * A key as it may stand in a log: what is before the last '@' becomes "...", octets outside

@@ -76,7 +76,7 @@ static void index_fill(struct index *index, const struct batch *batch)
 
 static void give_row(const struct index *index, const struct batch *batch, const struct row *row)
 {
-    char key[sizeof((struct row_reader *)0)->key];
+    char key[CANDIDATE_LEN_MAX + 1];
     size_t len;
     if (row->key == NULL || !candidates_fold_row(row->key, row->key_len, key, sizeof key, &len))
         return;

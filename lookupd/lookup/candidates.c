@@ -10,9 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* An InnoDB index key has at most this many octets: a longer text cannot be a key of a table. */
-#define EXACT_MAX 3072
-
 /* '@' of an address that Postfix puts before a domain, NUL. */
 #define AT_AND_NUL ((size_t)2)
 
@@ -360,7 +357,7 @@ static enum candidates_status make_client(const char *key, size_t len, struct ca
 
 static enum candidates_status make_exact(const char *key, size_t len, struct candidates **out)
 {
-    char folded[EXACT_MAX + 1];
+    char folded[CANDIDATE_LEN_MAX + 1];
     size_t n;
     char *text;
     if (!candidates_fold_row(key, len, folded, sizeof folded, &n))

@@ -27,16 +27,20 @@ enum key_list {
 /* A name of 127 labels has 127 candidates, each with and without '@'; four for the address. */
 #define CANDIDATES_MAX 260
 
+/* No candidate is longer: an exact key of InnoDB's longest index key. A row whose key is longer can
+ * match none. */
+#define CANDIDATE_LEN_MAX 3072
+
 struct candidate {
     const char *text; /* NUL-terminated, folded */
     uint16_t len;
-    uint8_t list;           /* enum key_list */
+    uint8_t list; /* enum key_list */
     /*
      * The key's user part without its extension. Not set for domains: there Postfix forgets the
      * extension too, so that a catch-all's goto does not get it (mail_addr_find()).
      */
     bool without_extension;
-    uint32_t hash;          /* candidates_hash() of the text */
+    uint32_t hash; /* candidates_hash() of the text */
 };
 
 struct candidates {

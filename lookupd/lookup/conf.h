@@ -16,6 +16,9 @@
 
 #define CONF_DEFAULT_FILE "/etc/lookupd/lookupd.conf"
 
+/* The largest database.connections. */
+#define CONF_CONNECTIONS_MAX 64
+
 enum value_kind {
     VALUE_TEXT,     /* any non-empty text */
     VALUE_ROUTE,    /* a transport(5) value, checked by route_check() */

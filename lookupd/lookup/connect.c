@@ -1,5 +1,6 @@
 #include "lookup/connect.h"
 
+#include "lookup/answer.h"
 #include "lookup/map.h"
 #include "lookup/statement.h"
 
@@ -12,6 +13,9 @@
 
 /* A statement ends a little before its lookups do: giving up a connection is then rare. */
 #define STATEMENT_TIME_SHARE 0.9
+/* The server cuts a longer GROUP_CONCAT() without an error; what is over our own limit is refused.
+ */
+#define GROUP_CONCAT_MAX (2 * ANSWER_VALUE_MAX)
 
 static void set_error(struct connect_error *error, MYSQL *mysql, const char *host)
 {
@@ -53,13 +57,13 @@ static void set_options(MYSQL *mysql, const struct conf *conf, const struct cred
 /* Nothing of a session of ours depends on what the server has as its global settings. */
 static bool set_session(MYSQL *mysql, const struct conf *conf)
 {
-    char variables[400];
+    char variables[500];
     snprintf(variables, sizeof variables,
              "SET SESSION autocommit = 1, sql_mode = 'STRICT_ALL_TABLES', sql_auto_is_null = 0, "
              "sql_big_selects = 1, sql_select_limit = 18446744073709551615, "
              "in_predicate_conversion_threshold = 0, max_statement_time = %.3f, "
-             "wait_timeout = 28800, system_versioning_asof = DEFAULT",
-             conf->deadline * STATEMENT_TIME_SHARE);
+             "wait_timeout = 28800, group_concat_max_len = %d, system_versioning_asof = DEFAULT",
+             conf->deadline * STATEMENT_TIME_SHARE, GROUP_CONCAT_MAX);
     const char *const statements[] = {
         "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
         variables,
@@ -68,8 +72,10 @@ static bool set_session(MYSQL *mysql, const struct conf *conf)
     for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++)
         if (mysql_query(mysql, statements[i]) != 0)
             return false;
-    /* Only saves a lock; a server that was built without the cache refuses it. */
+    /* Not every server knows these. The first only saves a lock; with the second a Galera node that
+     * has lost its cluster would answer from old rows. */
     (void)mysql_query(mysql, "SET SESSION query_cache_type = OFF");
+    (void)mysql_query(mysql, "SET SESSION wsrep_dirty_reads = OFF");
     return true;
 }
 

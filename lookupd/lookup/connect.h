@@ -18,7 +18,7 @@
 
 struct connect_error {
     unsigned number; /* of MariaDB or Connector/C; 0: our own, as an unknown schema */
-    char text[700]; /* names the host; no password */
+    char text[700];  /* names the host; no password */
 };
 
 /*

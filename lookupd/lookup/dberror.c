@@ -55,6 +55,12 @@ enum dberror_kind dberror_kind(unsigned number)
     case ER_LOCK_DEADLOCK:
     case ER_QUERY_INTERRUPTED:
     case ER_STATEMENT_TIMEOUT:
+    case ER_USER_LIMIT_REACHED:
+    case ER_PROCACCESS_DENIED_ERROR:
+    case ER_NO_SUCH_USER: /* the definer of a view has gone */
+    case ER_CANT_OPEN_FILE:
+    case ER_NOT_KEYFILE:
+    case ER_TABLESPACE_DISCARDED:
     case ER_CRASHED_ON_USAGE:
     case ER_GET_ERRNO:
     case ER_DISK_FULL:

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistr.h>
 
 static void take(struct decision *decision, size_t candidate, const char *value, size_t len)
@@ -105,20 +104,6 @@ static const char *value_fault(const struct decision *decision, const struct map
     return NULL;
 }
 
-/* A bad row is asked for again and again: ten lines a minute for all maps say enough. */
-static bool may_log(void)
-{
-    static time_t begun;
-    static int lines;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    if (begun == 0 || now.tv_sec - begun >= 60) {
-        begun = now.tv_sec;
-        lines = 0;
-    }
-    return lines++ < 10;
-}
-
 static void temporary(struct answer *answer, const char *reason)
 {
     answer->result = LOOKUP_TEMPORARY;
@@ -140,7 +125,8 @@ void decision_end(struct decision *decision, const struct map *map,
     const struct candidate *candidate = &candidates->list[decision->candidate];
     const char *fault = value_fault(decision, map);
     if (fault) {
-        if (may_log()) {
+        static struct log_limit limit; /* a bad row is asked for again and again */
+        if (log_allows(&limit)) {
             char name[128];
             log_warning("map %s: row \"%s\": %s: answered as a temporary error", map->name,
                         log_key(candidate->text, candidate->len, name, sizeof name), fault);

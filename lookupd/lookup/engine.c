@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #define PAUSE_MOST  (CLOCK_SECOND * 4 / 5)
 /* So many connections may be lost in a row, each before it answered anything, without a pause. */
 #define USELESS_MOST 8
+/* A query that takes longer is waiting for something, not reading. */
+#define SLOW (CLOCK_SECOND / 10)
 /* How long smaller statements are used when the server has no room for more (error 1461). */
 #define SMALL_FOR (60 * CLOCK_SECOND)
 /* The same fault of a query is logged this often. */
@@ -49,8 +52,7 @@ struct engine {
 
     int step; /* the largest statement to use */
     uint64_t step_until;
-    unsigned said_map, said_number; /* the last fault of a query that was logged */
-    uint64_t said_query;
+    struct log_limit lost_lines;
     struct engine_counts counts;
 };
 
@@ -231,16 +233,15 @@ static void retry(struct engine *engine, struct lookup **lookups, size_t count, 
     ask_again(engine, lookups, again, LANE_RETRY);
 }
 
-static void log_query_fault(struct engine *engine, const struct map *map,
-                            const struct session_end *end)
+static void log_query_fault(struct map *map, const struct session_end *end)
 {
+    static struct log_limit limit;
     uint64_t now = clock_now();
-    if (engine->said_map == map->id && engine->said_number == end->number &&
-        now - engine->said_query < SAY_AGAIN)
+    if ((map->said_number == end->number && map->said && now - map->said < SAY_AGAIN) ||
+        !log_allows(&limit))
         return;
-    engine->said_map = map->id;
-    engine->said_number = end->number;
-    engine->said_query = now;
+    map->said_number = end->number;
+    map->said = now;
     /* A fault in the data can quote it, and it may be somebody's address. */
     if (end->kind == DBERROR_DATA && !log_is_debug())
         log_error("map %s: query failed with error %u of the database", map->name, end->number);
@@ -272,7 +273,8 @@ static void lose_session(struct engine *engine, struct session *session, const c
 {
     if (!session_is_proven(session))
         engine->useless++;
-    log_warning("database %s: connection lost: %s", session_host(session), why);
+    if (log_allows(&engine->lost_lines))
+        log_warning("database %s: connection lost: %s", session_host(session), why);
     remove_session(engine, session);
     /* A server that takes connections and answers nothing must not be met with a storm of them. */
     if (engine->useless > USELESS_MOST && !connector_is_busy(engine->connector) &&
@@ -280,6 +282,14 @@ static void lose_session(struct engine *engine, struct session *session, const c
         pause_connecting(engine);
     else
         connect_more(engine);
+}
+
+/* Statements for fewer lookups than this, for a while. */
+static void use_smaller(struct engine *engine, size_t lookups)
+{
+    while (engine->step > 0 && (size_t)1 << engine->step >= lookups)
+        engine->step--;
+    engine->step_until = clock_now() + SMALL_FOR;
 }
 
 static void on_ended(struct session *session, const struct session_end *end, void *context)
@@ -304,6 +314,8 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     size_t count = take_batch(batch, lookups);
     switch (end->kind) {
     case DBERROR_CONNECTION:
+        if (end->number == ER_NET_PACKET_TOO_LARGE)
+            use_smaller(engine, count);
         retry(engine, lookups, count, clock_now());
         lose_session(engine, session, end->text);
         break;
@@ -312,15 +324,11 @@ static void on_ended(struct session *session, const struct session_end *end, voi
         break;
     case DBERROR_STATEMENTS:
         if (count > 1) {
-            int step = engine->step;
-            while (step > 0 && (size_t)1 << step >= count)
-                step--;
-            engine->step = step;
-            engine->step_until = clock_now() + SMALL_FOR;
+            use_smaller(engine, count);
             ask_again(engine, lookups, count, LANE_ASCII);
             break;
         }
-        log_query_fault(engine, map, end);
+        log_query_fault(map, end);
         for (size_t i = 0; i < count; i++)
             finish(engine, lookups[i], "the database has no room for prepared statements");
         break;
@@ -331,7 +339,7 @@ static void on_ended(struct session *session, const struct session_end *end, voi
         }
         /* fall through */
     case DBERROR_QUERY:
-        log_query_fault(engine, map, end);
+        log_query_fault(map, end);
         for (size_t i = 0; i < count; i++)
             finish(engine, lookups[i], "the query failed");
         break;
@@ -411,25 +419,57 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         start_tick(engine);
 }
 
+/*
+ * The maps that have been at a connection for long already. One that waits for a lock, say, must
+ * not take all connections, one after the other, and with them the other maps.
+ */
+static void find_slow_maps(const struct engine *engine, const struct map **slow)
+{
+    size_t count = 0;
+    uint64_t now = clock_now();
+    for (size_t i = 0; i < engine->session_count; i++)
+        if (!session_is_idle(engine->sessions[i]) &&
+            now - session_started(engine->sessions[i]) > SLOW)
+            slow[count++] = session_batch(engine->sessions[i])->map;
+    slow[count] = NULL;
+}
+
+static size_t count_idle(const struct engine *engine)
+{
+    size_t idle = 0;
+    for (size_t i = 0; i < engine->session_count; i++)
+        idle += session_is_idle(engine->sessions[i]);
+    return idle;
+}
+
 void engine_run(struct engine *engine)
 {
     if (engine->lanes.waiting == 0)
         return;
     if (engine->step < STATEMENT_STEP_MAX && clock_now() >= engine->step_until)
         engine->step = STATEMENT_STEP_MAX;
+    const struct map *slow[CONF_CONNECTIONS_MAX + 1] = {NULL};
     for (size_t i = 0; i < engine->session_count;) {
         struct session *session = engine->sessions[i];
         struct batch *batch = session_batch(session);
-        if (!session_is_idle(session) ||
-            !lanes_fill(&engine->lanes, batch, session_connected(session), engine->step)) {
+        struct lanes_choice choice = {.connected = session_connected(session),
+                                      .step = engine->step};
+        if (engine->session_count > 1 && count_idle(engine) == 1) {
+            find_slow_maps(engine, slow);
+            choice.except = slow;
+        }
+        if (!session_is_idle(session) || !lanes_fill(&engine->lanes, batch, &choice)) {
             i++;
             continue;
         }
         for (size_t k = 0; k < batch->count; k++)
             batch->lookups[k]->session = session;
         start_tick(engine);
+        bool only_one = engine->outstanding_count == 1;
         session_run(session, batch_step(batch));
         /* It may have failed at once, and have gone: look at this place again. */
+        if (only_one && i < engine->session_count && engine->sessions[i] == session)
+            session_linger(session);
     }
 }
 

@@ -28,6 +28,8 @@ static struct lane *find_lane(struct lanes *lanes, struct map *map, enum lane_ki
 static struct lane *enter(struct lanes *lanes, struct lookup *lookup, enum lane_kind kind)
 {
     struct lane *lane = find_lane(lanes, lookup->map, kind);
+    if (kind != LANE_RETRY)
+        lookup->retry_after = 0;
     if (lane) {
         lookup->lane = lane;
         lanes->waiting++;
@@ -70,14 +72,24 @@ enum lane_kind lanes_kind(const struct lookup *lookup)
     return lookup->candidates->ascii ? LANE_ASCII : LANE_OTHER;
 }
 
-bool lanes_fill(struct lanes *lanes, struct batch *batch, uint64_t connected, int step)
+static bool is_excepted(const struct map *map, const struct map *const *except)
 {
+    for (; except && *except; except++)
+        if (*except == map)
+            return true;
+    return false;
+}
+
+bool lanes_fill(struct lanes *lanes, struct batch *batch, const struct lanes_choice *choice)
+{
+    uint64_t connected = choice->connected;
+    int step = choice->step;
     struct lane *oldest = NULL;
     struct lane *lane;
     TAILQ_FOREACH(lane, &lanes->all, link)
     {
         const struct lookup *first = TAILQ_FIRST(&lane->list);
-        if (first && first->retry_after < connected &&
+        if (first && first->retry_after < connected && !is_excepted(lane->map, choice->except) &&
             (oldest == NULL || first->deadline < TAILQ_FIRST(&oldest->list)->deadline))
             oldest = lane;
     }

@@ -2,7 +2,7 @@
  * Lanes: where lookups wait for a connection. Those of one map that may travel together wait in one
  * lane. Three things travel apart: keys that are not ASCII (compared with an ASCII column they fail
  * the whole statement), lookups that must be asked alone because a batch of theirs failed, and
- * those whose connection died, which go to a connection that is newer.
+ * those whose connection died, which go to one that is newer than its end.
  */
 #ifndef LOOKUPD_LANES_H
 #define LOOKUPD_LANES_H
@@ -34,12 +34,19 @@ void lanes_remove(struct lanes *lanes, struct lookup *lookup);
 /* The lane for lookups like this one that nothing has happened to. */
 enum lane_kind lanes_kind(const struct lookup *lookup);
 
+/* What a batch is wanted for. */
+struct lanes_choice {
+    uint64_t connected; /* when the connection was made: retries want a newer one */
+    int step;           /* the largest statement wanted */
+    /* Maps that must not have this connection, NULL-terminated; NULL: none. */
+    const struct map *const *except;
+};
+
 /*
- * Fills an empty batch from the lane whose first lookup is the oldest of those that may go to a
- * connection made at the time connected. step: the largest statement wanted. False when nothing
- * may.
+ * Fills an empty batch from the lane whose first lookup is the oldest of those that may go. False
+ * when nothing may.
  */
-bool lanes_fill(struct lanes *lanes, struct batch *batch, uint64_t connected, int step);
+bool lanes_fill(struct lanes *lanes, struct batch *batch, const struct lanes_choice *choice);
 
 /* No newer connection can be had: those who wait for one may go to any. */
 void lanes_release_retries(struct lanes *lanes);

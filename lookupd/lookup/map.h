@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct map {
     unsigned id; /* of this process, never used again: statements are kept by it */
@@ -23,6 +24,9 @@ struct map {
     const char *delimiter;         /* recipient_delimiter */
     const char *const *transports; /* that a route may name */
     struct maps *set;
+    /* The last fault of the query that was logged: it comes again with every lookup. */
+    unsigned said_number;
+    uint64_t said; /* monotonic nanoseconds */
 };
 
 struct maps {

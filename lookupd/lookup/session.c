@@ -6,9 +6,15 @@
 #include <errmsg.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <mysqld_error.h>
+#include <openssl/err.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+/* How long session_linger() stays: a lookup by primary key over a unix socket, and some more. */
+#define LINGER (CLOCK_SECOND / 20000)
 
 enum state { IDLE, PREPARING, EXECUTING, STORING };
 
@@ -19,6 +25,7 @@ struct session {
     struct event writing; /* only while Connector/C waits to write */
     enum state state;
     bool proven;
+    bool local; /* the database is on this machine */
     uint64_t started, connected;
     struct batch batch;
     struct row_reader reader;
@@ -56,6 +63,7 @@ struct session *session_new(struct event_base *base, MYSQL *mysql,
     session->mysql = mysql;
     session->connected = clock_now();
     connect_host(mysql, session->host, sizeof session->host);
+    session->local = strncmp(session->host, "unix:", 5) == 0;
     evutil_socket_t fd = (evutil_socket_t)mysql_get_socket(mysql);
     event_assign(&session->reading, base, fd, EV_READ | EV_PERSIST, on_read, session);
     event_assign(&session->writing, base, fd, EV_WRITE, on_write, session);
@@ -112,10 +120,22 @@ const char *session_host(const struct session *session)
     return session->host;
 }
 
-static void drop_statement(struct session *session, size_t at)
+static void drop_statement(struct session *session, const struct statement *statement)
 {
-    statement_free(session->statements[at]);
-    session->statements[at] = session->statements[--session->statement_count];
+    for (size_t i = 0; i < session->statement_count; i++) {
+        if (session->statements[i] != statement)
+            continue;
+        statement_free(session->statements[i]);
+        session->statements[i] = session->statements[--session->statement_count];
+        return;
+    }
+}
+
+/* The query was ended from outside; its statement is as good as before. */
+static bool is_interruption(unsigned number)
+{
+    return number == ER_LOCK_WAIT_TIMEOUT || number == ER_LOCK_DEADLOCK ||
+           number == ER_QUERY_INTERRUPTED || number == ER_STATEMENT_TIMEOUT;
 }
 
 /* The statement for a map and step, new when there is none; NULL without memory. */
@@ -135,16 +155,28 @@ static struct statement *find_statement(struct session *session, struct map *map
     return statement;
 }
 
+/* A statement of the same map that is prepared and larger than needed, or NULL. */
+static struct statement *find_larger(const struct session *session, const struct statement *than)
+{
+    struct statement *found = NULL;
+    for (size_t i = 0; i < session->statement_count; i++) {
+        struct statement *statement = session->statements[i];
+        if (statement->prepared && statement->map->id == than->map->id &&
+            statement->step > than->step && (found == NULL || statement->step < found->step))
+            found = statement;
+    }
+    return found;
+}
+
 static void end(struct session *session, const struct session_end *how)
 {
     session->state = IDLE;
-    if (how->good)
+    event_del(&session->writing);
+    if (how->good) {
         session->proven = true;
-    else if (how->kind != DBERROR_CONNECTION && session->statement) {
+    } else if (how->kind != DBERROR_CONNECTION && !is_interruption(how->number)) {
         /* Whatever it was, the next one begins with a statement that is surely whole. */
-        for (size_t i = 0; i < session->statement_count; i++)
-            if (session->statements[i] == session->statement)
-                drop_statement(session, i);
+        drop_statement(session, session->statement);
     }
     session->statement = NULL;
     session->owner.ended(session, how, session->owner.context);
@@ -201,8 +233,17 @@ static void advance(struct session *session, int waiting, int result)
             return;
         }
         if (result != 0) {
-            fail(session);
-            return;
+            struct statement *larger = find_larger(session, session->statement);
+            if (session->state != PREPARING || larger == NULL ||
+                mysql_stmt_errno(session->statement->stmt) != ER_MAX_PREPARED_STMT_COUNT_REACHED) {
+                fail(session);
+                return;
+            }
+            /* No room for another: one that is there serves as well, with more padding. */
+            drop_statement(session, session->statement);
+            session->statement = larger;
+            waiting = start_execute(session, &result);
+            continue;
         }
         switch (session->state) {
         case PREPARING: {
@@ -229,10 +270,22 @@ static void advance(struct session *session, int waiting, int result)
     }
 }
 
+/*
+ * OpenSSL keeps errors in a queue of the thread, and Connector/C (3.3, secure/openssl.c) takes what
+ * stands there for the error of its next call: one connection that breaks would break all others.
+ */
+static void forget_tls_errors(void)
+{
+    ERR_clear_error();
+}
+
 static void go_on(struct session *session, int ready)
 {
+    if (session->state == IDLE)
+        return;
     MYSQL_STMT *stmt = session->statement->stmt;
     int result = 0;
+    forget_tls_errors();
     int waiting = 0;
     switch (session->state) {
     case PREPARING:
@@ -252,6 +305,7 @@ static void go_on(struct session *session, int ready)
 
 void session_run(struct session *session, int step)
 {
+    forget_tls_errors();
     session->started = clock_now();
     session->statement = find_statement(session, session->batch.map, step);
     if (session->statement == NULL) {
@@ -270,4 +324,20 @@ void session_run(struct session *session, int step)
                                            strlen(statement->sql));
     }
     advance(session, waiting, result);
+}
+
+void session_linger(struct session *session)
+{
+    if (!session->local || session->state != EXECUTING)
+        return;
+    int fd = (int)mysql_get_socket(session->mysql);
+    uint64_t end = clock_now() + LINGER;
+    do {
+        char octet;
+        if (recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) != -1) {
+            go_on(session, MYSQL_WAIT_READ);
+            return;
+        }
+        sched_yield(); /* whoever has work for this processor goes first: the database, perhaps */
+    } while (clock_now() < end);
 }

@@ -66,7 +66,9 @@ enum row_status { ROW_OK, ROW_END, ROW_ERROR };
  * first. Only ROW_END says that the result was complete.
  */
 struct row_reader {
-    char key[1100]; /* longer than any candidate */
+    /* A longer one can match no candidate, however much it shrinks when it is folded: three octets
+     * become one at most (the Kelvin sign). */
+    char key[3 * CANDIDATE_LEN_MAX + 2];
     char *value;
     size_t value_size;
     unsigned long key_len, value_len;

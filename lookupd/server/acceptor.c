@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -12,13 +13,12 @@
 #include <unistd.h>
 
 /*
- * How long a worker with more clients than the least loaded leaves a new one to the others. The
- * shortest that the event loop's timers know: finer ones cost a system call in every round.
+ * How long a worker with many more clients than the least loaded leaves a new one to the others.
+ * The shortest that the event loop's timers know: finer ones cost a system call in every round.
  */
 #define HOLD_BACK (CLOCK_SECOND / 1000)
 /* Out of descriptors, accept() fails for ever: the loop must not spin on it. */
-#define TIRED     (CLOCK_SECOND / 10)
-#define SAY_AGAIN (60 * CLOCK_SECOND)
+#define TIRED (CLOCK_SECOND / 10)
 
 struct door {
     struct acceptor *acceptor;
@@ -31,8 +31,8 @@ struct acceptor {
     const struct worker_start *start;
     struct connections *connections;
     int reserve; /* a descriptor to give up when there are no others */
-    uint64_t said_full;
-    uint64_t said_refused;
+    struct log_limit full_lines;
+    struct log_limit refused_lines;
     size_t count;
     struct door doors[];
 };
@@ -50,19 +50,9 @@ static void pause_door(struct door *door, uint64_t time)
     event_add(&door->pause, &length);
 }
 
-/* True when a line was not written lately: strangers must not fill the log. */
-static bool may_say(uint64_t *said)
-{
-    uint64_t now = clock_now();
-    if (*said && now - *said < SAY_AGAIN)
-        return false;
-    *said = now;
-    return true;
-}
-
 static void say_full(struct acceptor *acceptor, const char *what)
 {
-    if (may_say(&acceptor->said_full))
+    if (log_allows(&acceptor->full_lines))
         log_warning("worker %d: %s: new clients are turned away", acceptor->start->number, what);
 }
 
@@ -83,6 +73,18 @@ static void turn_away(struct door *door)
     acceptor->reserve = open_reserve();
     if (fd < 0)
         pause_door(door, TIRED);
+}
+
+static void log_refused(const struct door *door, const struct sockaddr *peer)
+{
+    char address[INET6_ADDRSTRLEN] = "?";
+    if (peer->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, address, sizeof address);
+    else if (peer->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, address,
+                  sizeof address);
+    log_warning("listener %s: %s was refused: its setting \"allow\" does not name that network",
+                door->listener->address, address);
 }
 
 static void take_client(struct door *door)
@@ -107,9 +109,8 @@ static void take_client(struct door *door)
         return; /* EAGAIN: another worker was faster */
     }
     if (!listener_allows(door->listener, (const struct sockaddr *)&peer)) {
-        if (may_say(&acceptor->said_refused))
-            log_warning("listener %s: a peer that \"allow\" does not name was refused",
-                        door->listener->address);
+        if (log_allows(&acceptor->refused_lines))
+            log_refused(door, (const struct sockaddr *)&peer);
         close(fd);
         return;
     }
@@ -120,9 +121,10 @@ static void take_client(struct door *door)
 static void on_ready(evutil_socket_t fd, short what, void *context)
 {
     struct door *door = context;
-    /* One for each wake-up, so that the numbers of the others are still true. */
-    if (connections_count(door->acceptor->connections) >
-        scoreboard_least_clients(door->acceptor->start->board))
+    /* One for each wake-up, so that the numbers of the others are still true. Small differences do
+     * not matter, and holding back at each would let a burst of connects overrun the backlog. */
+    size_t least = scoreboard_least_clients(door->acceptor->start->board);
+    if (connections_count(door->acceptor->connections) > least + 4 + least / 16)
         pause_door(door, HOLD_BACK);
     else
         take_client(door);

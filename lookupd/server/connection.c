@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* A client that has so many questions open, or so much of answers unread, is read no further. */
-#define PIPELINE_MAX 128
+#define PIPELINE_MAX 32
 #define UNREAD_MAX   262144
 /* One read: as long as the longest request, with its netstring length and comma. */
 #define READ_SIZE (CODEC_REQUEST_MAX + 16)
@@ -44,6 +44,7 @@ struct connection {
     struct evbuffer *out;
     STAILQ_HEAD(, request) requests; /* the oldest first */
     size_t request_count;
+    size_t kept; /* octets of answers that wait for earlier ones */
     TAILQ_ENTRY(connection) link;
     TAILQ_ENTRY(connection) dirty_link;
 };
@@ -57,6 +58,7 @@ struct connections {
     struct connection_list all;
     struct connection_list dirty; /* have something to send, or to close */
     size_t count;
+    bool asked; /* since the last flush began */
     char read_buffer[READ_SIZE];
     char scratch[CODEC_REQUEST_MAX];
 };
@@ -99,6 +101,8 @@ static void free_first_request(struct connection *connection)
     struct request *request = STAILQ_FIRST(&connection->requests);
     STAILQ_REMOVE_HEAD(&connection->requests, link);
     connection->request_count--;
+    if (request->text)
+        connection->kept -= request->answer.len;
     free(request->text);
     free(request);
 }
@@ -150,6 +154,7 @@ static void keep_answer(struct request *request, const struct answer *answer)
         return;
     }
     memcpy(request->text, answer->text, answer->len);
+    request->connection->kept += answer->len;
     request->answer.text = request->text;
 }
 
@@ -212,14 +217,16 @@ static void take_request(struct connection *connection, const struct codec_reque
         return;
     }
     struct request *request = new_request(connection);
-    if (request)
-        engine_ask(owner->engine, &request->lookup, map, asked->key, asked->key_len, on_answer);
+    if (request == NULL)
+        return;
+    owner->asked = true;
+    engine_ask(owner->engine, &request->lookup, map, asked->key, asked->key_len, on_answer);
 }
 
 static bool may_parse(const struct connection *connection)
 {
     return !connection->broken && connection->request_count < PIPELINE_MAX &&
-           evbuffer_get_length(connection->out) < UNREAD_MAX;
+           evbuffer_get_length(connection->out) + connection->kept < UNREAD_MAX;
 }
 
 /* Takes the requests out of data; returns how many octets they were. */
@@ -370,14 +377,16 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
         mark_dirty(connection);
 }
 
-void connections_flush(struct connections *connections)
+bool connections_flush(struct connections *connections)
 {
     struct connection *connection;
+    connections->asked = false;
     while ((connection = TAILQ_FIRST(&connections->dirty)) != NULL) {
         TAILQ_REMOVE(&connections->dirty, connection, dirty_link);
         connection->dirty = false;
         flush(connection);
     }
+    return connections->asked;
 }
 
 /* ---- all of them ---- */

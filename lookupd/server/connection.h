@@ -32,8 +32,11 @@ size_t connections_count(const struct connections *connections);
  */
 void connections_add(struct connections *connections, int fd, const struct listener *listener);
 
-/* Sends the answers that have come up. To be called after each round of the event loop. */
-void connections_flush(struct connections *connections);
+/*
+ * Sends the answers that have come up. To be called after each round of the event loop. True when
+ * requests that had waited for room were asked meanwhile, so that the engine has work.
+ */
+bool connections_flush(struct connections *connections);
 
 /*
  * Reads what has already arrived, then no more; each connection closes when all it asked is

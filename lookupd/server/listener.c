@@ -71,12 +71,13 @@ static bool set_access(const struct conf_listener *conf, const struct conf *all,
                      user ? group : owner);
             return fault_text(conf, text);
         }
-        if (chown(path, uid, gid) != 0)
+        /* Not chown(): whoever may write to the folder could have put a link there by now. */
+        if (lchown(path, uid, gid) != 0)
             return fault(conf, "chown");
-    } else if (entry && chown(path, (uid_t)-1, gid) != 0) {
+    } else if (entry && lchown(path, (uid_t)-1, gid) != 0) {
         log_debug("listener %s: not in group %s: the socket keeps ours", conf->address, group);
     }
-    return chmod(path, conf->mode) == 0 || fault(conf, "chmod");
+    return true;
 }
 
 static bool open_unix(struct listener *listener, const struct conf_listener *conf,
@@ -92,15 +93,31 @@ static bool open_unix(struct listener *listener, const struct conf_listener *con
     listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener->fd < 0)
         return fault(conf, "socket");
-    /* Nobody connects before owner and mode are what they should be. */
-    mode_t before = umask(0177);
+    /* The mode by umask, since chmod() follows links. Nobody connects before listen(). */
+    mode_t before = umask(~conf->mode & 0777);
     int bound = bind(listener->fd, (const struct sockaddr *)&name, sizeof name);
     umask(before);
     if (bound != 0)
         return fault(conf, "bind");
+    struct stat status;
+    if (lstat(path, &status) != 0)
+        return fault(conf, "cannot look at it");
+    listener->device = status.st_dev;
+    listener->inode = status.st_ino;
     listener->path = strdup(path);
     return set_access(conf, all, path) &&
            (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(conf, "listen"));
+}
+
+/*
+ * Accepted sockets inherit these. Replies must not wait for acknowledgements, and a peer that lost
+ * its power must not keep its connection for ever.
+ */
+static void set_tcp_options(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
 static bool open_inet(struct listener *listener, const struct conf_listener *conf,
@@ -118,6 +135,7 @@ static bool open_inet(struct listener *listener, const struct conf_listener *con
     bool good = listener->fd >= 0 || fault(conf, "socket");
     if (good) {
         setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        set_tcp_options(listener->fd);
         if (found->ai_family == AF_INET6)
             setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
         good = bind(listener->fd, found->ai_addr, found->ai_addrlen) == 0 || fault(conf, "bind");
@@ -144,6 +162,8 @@ static bool open_systemd(struct listener *listener, const struct conf_listener *
             if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
                 return fault(conf, "not a socket");
             listener->local = bound.ss_family == AF_UNIX;
+            if (!listener->local)
+                set_tcp_options(fd);
             /* A copy: at a reload the same descriptor may be asked for again. */
             listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
             return (listener->fd >= 0 &&
@@ -224,8 +244,11 @@ void listeners_close(struct listeners *listeners, bool remove)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->list[i];
-        if (remove && listener->path)
-            (void)unlink(listener->path); /* its folder may be root's: then it stays, unused */
+        struct stat status;
+        /* Another lookupd may have put its own there. The folder may be root's: then it stays. */
+        if (remove && listener->path && lstat(listener->path, &status) == 0 &&
+            status.st_dev == listener->device && status.st_ino == listener->inode)
+            (void)unlink(listener->path);
         if (listener->fd >= 0)
             close(listener->fd);
         free(listener->path);

@@ -23,7 +23,9 @@ struct listener {
     const struct codec *codec;
     const char *map;       /* of tcp_table, borrowed */
     bool local;            /* a unix socket */
-    char *path;            /* of a unix socket that we made, to be removed at the end */
+    char *path;      /* of a unix socket that we made, to be removed at the end */
+    dev_t device;    /* and which file it is */
+    ino_t inode;
     struct network *allow; /* of TCP: who may connect */
     size_t allow_count;
 };

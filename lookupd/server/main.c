@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +212,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 int main(int argc, char **argv, char **envp)
 {
     setproctitle_init(argc, argv, envp);
+    signal(SIGPIPE, SIG_IGN); /* a client that is gone, or a log that nobody reads */
     struct options options = {.file = CONF_DEFAULT_FILE};
     int code = parse_options(argc, argv, &options);
     if (code >= 0)

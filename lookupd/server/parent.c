@@ -45,8 +45,8 @@ struct parent {
     struct child *children;
     pid_t checker; /* tries all queries once; 0: none */
     sigset_t signals;
-    sigset_t before; /* the mask that children get */
-    int stops;       /* signals to stop that have come */
+    uint64_t watched; /* when the workers were last looked at */
+    int stops;        /* signals to stop that have come */
     uint64_t give_up;
 };
 
@@ -58,7 +58,9 @@ static void leave_parent(struct parent *parent)
     for (size_t i = 0; i < parent->count; i++)
         if (parent->children[i].line >= 0)
             close(parent->children[i].line);
-    sigprocmask(SIG_SETMASK, &parent->before, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static void report_error(const char *line, void *context)
@@ -148,7 +150,9 @@ static void start_checker(struct parent *parent)
 static void log_end(const struct parent *parent, size_t index, int status)
 {
     pid_t pid = parent->children[index].pid;
-    if (WIFSIGNALED(status))
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && parent->stops > 0)
+        log_debug("worker %zu (process %d) was stopped before it had begun", index + 1, (int)pid);
+    else if (WIFSIGNALED(status))
         log_warning("worker %zu (process %d) was ended by signal %d (%s)", index + 1, (int)pid,
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
     else if (WEXITSTATUS(status) != 0 || parent->stops == 0)
@@ -187,14 +191,19 @@ static void reap(struct parent *parent)
 static void watch(struct parent *parent)
 {
     uint64_t stall = clock_seconds(parent->start->maps->conf->limits.stall);
+    /* When this process itself has not run for a while, the workers may not have either. */
+    uint64_t now = clock_now();
+    bool paused = parent->watched && now - parent->watched > 5 * WATCH;
+    parent->watched = now;
     for (size_t i = 0; i < parent->count; i++) {
         struct child *child = &parent->children[i];
-        uint64_t now = clock_now();
         if (child->pid == 0) {
             if (parent->stops == 0 && now >= child->start_at)
                 start_worker(parent, i);
             continue;
         }
+        if (paused)
+            atomic_store(&child->slot->beat, now);
         uint64_t beat = atomic_load(&child->slot->beat);
         if (now > beat && now - beat > stall) {
             log_warning("worker %zu (process %d) has not moved for %.1f seconds: killing it", i + 1,
@@ -270,7 +279,9 @@ static bool set_up(struct parent *parent)
     sigaddset(&parent->signals, SIGINT);
     sigaddset(&parent->signals, SIGHUP);
     sigaddset(&parent->signals, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &parent->signals, &parent->before);
+    sigprocmask(SIG_BLOCK, &parent->signals, NULL);
+    signal(SIGCHLD,
+           SIG_DFL); /* whoever starts us may ignore it: then no child could be waited for */
     return true;
 }
 

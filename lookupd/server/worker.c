@@ -8,6 +8,7 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -113,8 +114,9 @@ static void loop(struct worker *worker)
            (connections_count(worker->connections) > 0 && clock_now() < worker->give_up)) {
         event_base_loop(worker->base, EVLOOP_ONCE);
         /* The database can work on the next batch while answers of the last are written. */
-        engine_run(worker->engine);
-        connections_flush(worker->connections);
+        do
+            engine_run(worker->engine);
+        while (connections_flush(worker->connections));
         acceptor_report(worker->acceptor);
     }
 }
@@ -124,7 +126,9 @@ int worker_run(const struct worker_start *start)
     /* Ctrl-C goes to the whole process group: the parent decides. */
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    signal(SIGPIPE, SIG_IGN);
+    /* Long answers go back to the system when they have been sent: workers stay small. */
+    mallopt(M_MMAP_THRESHOLD, 65536);
+    mallopt(M_TRIM_THRESHOLD, 262144);
     struct worker worker = {.start = start};
     if (!set_up(&worker)) {
         log_fatal("worker %d: no memory, threads or descriptors to begin with", start->number);

@@ -44,6 +44,11 @@ static void wait_in(struct lanes *lanes, struct lookup *lookup)
     cr_assert(lanes_push(lanes, lookup, lanes_kind(lookup)));
 }
 
+static bool fill(struct lanes *lanes, struct batch *batch, uint64_t connected, int step)
+{
+    return lanes_fill(lanes, batch, &(struct lanes_choice){.connected = connected, .step = step});
+}
+
 Test(batch, statement_fits_its_lookups)
 {
     static const struct {
@@ -119,17 +124,17 @@ Test(lanes, oldest_lane_goes_first_and_in_order)
     wait_in(&lanes, c);
     cr_assert_eq(lanes.waiting, 3);
     struct batch batch = {0};
-    cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert(fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
     cr_assert_eq(batch.count, 2);
     cr_assert_eq(batch.lookups[0], a);
     cr_assert_eq(batch.lookups[1], c);
     cr_assert_eq(c->place, 1);
     batch_clear(&batch);
-    cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert(fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
     cr_assert_eq(batch.count, 1);
     cr_assert_eq(batch.lookups[0], b);
     batch_clear(&batch);
-    cr_assert_not(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert_not(fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
     cr_assert_eq(lanes.waiting, 0);
     forget(a);
     forget(b);
@@ -146,7 +151,7 @@ Test(lanes, keys_that_are_not_ascii_travel_apart)
     wait_in(&lanes, other);
     for (int i = 0; i < 2; i++) {
         struct batch batch = {0};
-        cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+        cr_assert(fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
         cr_assert_eq(batch.count, 1);
     }
     /* also when both are retried */
@@ -155,7 +160,7 @@ Test(lanes, keys_that_are_not_ascii_travel_apart)
     cr_assert(lanes_push(&lanes, other, LANE_RETRY));
     for (int i = 0; i < 2; i++) {
         struct batch batch = {0};
-        cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+        cr_assert(fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
         cr_assert_eq(batch.count, 1);
     }
     forget(plain);
@@ -173,7 +178,7 @@ Test(lanes, alone_means_alone)
     }
     for (int i = 0; i < 3; i++) {
         struct batch batch = {0};
-        cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+        cr_assert(fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
         cr_assert_eq(batch.count, 1);
         cr_assert_eq(batch.lookups[0], lookups[i]);
         forget_batch(&batch);
@@ -190,19 +195,41 @@ Test(lanes, retries_wait_for_a_newer_connection)
     cr_assert(lanes_push_front(&lanes, retried, LANE_RETRY));
     wait_in(&lanes, fresh);
     struct batch batch = {0};
-    cr_assert(lanes_fill(&lanes, &batch, 100, STATEMENT_STEP_MAX));
+    cr_assert(fill(&lanes, &batch, 100, STATEMENT_STEP_MAX));
     cr_assert_eq(batch.lookups[0], fresh);
     cr_assert_eq(batch.count, 1);
     batch_clear(&batch);
-    cr_assert_not(lanes_fill(&lanes, &batch, 100, STATEMENT_STEP_MAX));
-    cr_assert(lanes_fill(&lanes, &batch, 101, STATEMENT_STEP_MAX));
+    cr_assert_not(fill(&lanes, &batch, 100, STATEMENT_STEP_MAX));
+    cr_assert(fill(&lanes, &batch, 101, STATEMENT_STEP_MAX));
     cr_assert_eq(batch.lookups[0], retried);
     batch_clear(&batch);
     cr_assert(lanes_push(&lanes, retried, LANE_RETRY));
     lanes_release_retries(&lanes);
-    cr_assert(lanes_fill(&lanes, &batch, 50, STATEMENT_STEP_MAX));
+    cr_assert(fill(&lanes, &batch, 50, STATEMENT_STEP_MAX));
     forget(retried);
     forget(fresh);
+}
+
+Test(lanes, excepted_maps_wait)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    struct lookup *slow = ask(&domains, "a.example");
+    struct lookup *other = ask(&addresses, "u@b.example");
+    wait_in(&lanes, slow);
+    wait_in(&lanes, other);
+    const struct map *except[] = {&domains, NULL};
+    struct lanes_choice choice = {.connected = 1, .step = STATEMENT_STEP_MAX, .except = except};
+    struct batch batch = {0};
+    cr_assert(lanes_fill(&lanes, &batch, &choice));
+    cr_assert_eq(batch.lookups[0], other);
+    batch_clear(&batch);
+    cr_assert_not(lanes_fill(&lanes, &batch, &choice));
+    choice.except = NULL;
+    cr_assert(lanes_fill(&lanes, &batch, &choice));
+    cr_assert_eq(batch.lookups[0], slow);
+    forget(slow);
+    forget(other);
 }
 
 Test(lanes, small_statements_when_asked)
@@ -215,7 +242,7 @@ Test(lanes, small_statements_when_asked)
     size_t sizes[4] = {2, 2, 1, 1};
     for (int i = 0; i < 4; i++) {
         struct batch batch = {0};
-        cr_assert(lanes_fill(&lanes, &batch, 1, 1));
+        cr_assert(fill(&lanes, &batch, 1, 1));
         cr_assert_eq(batch.count, sizes[i], "batch %d has %zu", i, batch.count);
         forget_batch(&batch);
     }
@@ -232,7 +259,7 @@ Test(lanes, taken_back)
     wait_in(&lanes, b);
     lanes_remove(&lanes, a);
     struct batch batch = {0};
-    cr_assert(lanes_fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
+    cr_assert(fill(&lanes, &batch, 1, STATEMENT_STEP_MAX));
     cr_assert_eq(batch.count, 1);
     cr_assert_eq(batch.lookups[0], b);
     forget(a);
