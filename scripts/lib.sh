@@ -88,8 +88,8 @@ build_folder() {
     export BUILD
 }
 
-# build_in DIR TARGET [OPTION…]: builds there: all, or only the programs. The meson options count when
-# DIR is new.
+# build_in DIR TARGET [OPTION…]: builds there: all, or only the programs. With options, a folder that
+# was made with others gets these; without, it keeps what it has.
 build_in() {
     local dir target=$2
     mkdir -p "$1"
@@ -97,7 +97,12 @@ build_in() {
     shift 2
     (
         flock 9
-        [ -f "$dir/build.ninja" ] || meson setup "$@" "$dir" "$root" || exit
+        if [ ! -f "$dir/build.ninja" ]; then
+            meson setup "$@" "$dir" "$root" || exit
+        elif [ $# -gt 0 ] && [ "$*" != "$(cat "$dir.options" 2>/dev/null)" ]; then
+            meson configure "$@" "$dir" || exit
+        fi
+        [ $# -eq 0 ] || printf '%s\n' "$*" >"$dir.options"
         ninja -C "$dir" "$target"
     ) 9>"$dir.lock" >"$dir.log" 2>&1 || {
         tail -n 60 "$dir.log" >&2

@@ -19,6 +19,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -178,7 +179,7 @@ class Sandbox:
         if not os.access(self.directory, os.W_OK):
             raise SandboxError(f"{self.directory}: cannot write there")
         shutil.rmtree(self.mariadb.directory, ignore_errors=True)
-        with open(self.log, "w", encoding="utf-8"):
+        with open(self.log, "w", encoding="utf-8"):  # after down(), which has looked at the old one
             pass
 
     def load_schema(self):
@@ -350,6 +351,15 @@ class Sandbox:
             raise AssertionError(f"lookupd did not stop within {timeout} s") from None
         assert code == 0, f"lookupd ended with {code}:\n{self.log_text()[-4000:]}"
 
+    def _keep_reports(self):
+        """Copies what sanitizers have said into the log to where scripts/test looks for it."""
+        reports = os.environ.get("SANITIZER_REPORTS")
+        if reports and os.path.exists(self.log) and re.search(
+                r"runtime error:|(Address|Leak|UndefinedBehavior)Sanitizer", self.log_text()):
+            with tempfile.NamedTemporaryFile("w", prefix=os.path.basename(reports) + ".log.",
+                                             dir=os.path.dirname(reports), delete=False) as file:
+                file.write(self.log_text())
+
     # -- down -------------------------------------------------------------------------------------
 
     def processes(self, programs=None):
@@ -397,6 +407,7 @@ class Sandbox:
             raise SandboxError(f"{self.directory}: processes are left: {left}")
         if self.lookupd is not None:
             self.lookupd.wait(5)
+        self._keep_reports()
         self.lookupd = self.mariadb.process = None
         shutil.rmtree(self.mariadb.directory, ignore_errors=True)
         for name in ("socketmap", "mariadb.sock", "mariadb.sock.lock"):

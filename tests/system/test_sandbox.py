@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 
@@ -148,6 +149,7 @@ def test_a_folder_that_others_may_not_enter():
         assert parent in done.stdout and "not every user may enter" in done.stdout
     finally:
         command("down", os.path.join(parent, "sandbox"))
+        shutil.rmtree(parent)
 
 
 def test_settings_that_are_wrong(up, folder):
