@@ -17,6 +17,8 @@
  * The shortest that the event loop's timers know: finer ones cost a system call in every round.
  */
 #define HOLD_BACK (CLOCK_SECOND / 1000)
+/* Clients taken in one go: a burst comes faster than the loop turns. */
+#define AT_ONCE 64
 /* Out of descriptors, accept() fails for ever: the loop must not spin on it. */
 #define TIRED (CLOCK_SECOND / 10)
 
@@ -87,7 +89,8 @@ static void log_refused(const struct door *door, const struct sockaddr *peer)
                 door->listener->address, address);
 }
 
-static void take_client(struct door *door)
+/* Takes one client; false when there is none, or none can be taken. */
+static bool take_client(struct door *door)
 {
     struct acceptor *acceptor = door->acceptor;
     struct sockaddr_storage peer;
@@ -96,7 +99,7 @@ static void take_client(struct door *door)
         (size_t)acceptor->start->maps->conf->limits.clients) {
         say_full(acceptor, "limits.clients is reached");
         turn_away(door);
-        return;
+        return false;
     }
     memset(&peer, 0, sizeof peer);
     int fd =
@@ -106,28 +109,36 @@ static void take_client(struct door *door)
             say_full(acceptor, strerror(errno));
             turn_away(door);
         }
-        return; /* EAGAIN: another worker was faster */
+        return false; /* EAGAIN: another worker was faster */
     }
     if (!listener_allows(door->listener, (const struct sockaddr *)&peer)) {
         if (log_allows(&acceptor->refused_lines))
             log_refused(door, (const struct sockaddr *)&peer);
         close(fd);
-        return;
+        return true;
     }
     connections_add(acceptor->connections, fd, door->listener);
     acceptor_report(acceptor);
+    return true;
+}
+
+/* Small differences do not matter: holding back at each would let a burst overrun the backlog. */
+static bool has_more_than_others(const struct acceptor *acceptor)
+{
+    size_t least = scoreboard_least_clients(acceptor->start->board);
+    return connections_count(acceptor->connections) > least + 4 + least / 16;
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *context)
 {
     struct door *door = context;
-    /* One for each wake-up, so that the numbers of the others are still true. Small differences do
-     * not matter, and holding back at each would let a burst of connects overrun the backlog. */
-    size_t least = scoreboard_least_clients(door->acceptor->start->board);
-    if (connections_count(door->acceptor->connections) > least + 4 + least / 16)
+    if (has_more_than_others(door->acceptor)) {
         pause_door(door, HOLD_BACK);
-    else
-        take_client(door);
+        return;
+    }
+    for (int i = 0; i < AT_ONCE && take_client(door); i++)
+        if (has_more_than_others(door->acceptor))
+            break;
 }
 
 static void on_pause_over(evutil_socket_t fd, short what, void *context)
