@@ -74,7 +74,6 @@ enum wirename_fault {
     WIRENAME_HYPHEN,     /* a label begins or ends with '-' */
     WIRENAME_UNDERSCORE, /* valid otherwise: Postfix takes it, RFC 5321 4.1.2 does not */
     WIRENAME_NUMERIC,    /* the last label is a number, as in 192.0.2.1 */
-    WIRENAME_LONG,       /* cannot happen with names that were checked; kept for table's limit */
     WIRENAME_LOCALHOST,  /* localhost, or below it */
 };
 

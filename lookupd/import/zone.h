@@ -11,6 +11,7 @@
 #ifndef LOOKUPD_ZONE_H
 #define LOOKUPD_ZONE_H
 
+#include "import/fault.h"
 #include "import/rr.h"
 #include "import/wirename.h"
 
@@ -30,7 +31,7 @@ enum zone_place {
 /* A name that owns at least one record of a kept type. */
 struct zone_node {
     const uint8_t *name;
-    const struct rr *rrs; /* in no order of types; records of one type in the file's order */
+    const struct rr *rrs; /* in no order */
     uint32_t rr_count;
     uint16_t types; /* enum rr_bit */
     uint8_t place;  /* enum zone_place */
@@ -62,35 +63,6 @@ struct zone {
     size_t node_count;
     size_t rr_count;
 };
-
-/* Why a zone could not be read. Each of them means that nothing is known about its names. */
-enum zone_fault_kind {
-    ZONE_NO_FILE,     /* named keeps it in memory only */
-    ZONE_MISSING,     /* never transferred, or being transferred anew */
-    ZONE_DENIED,      /* no right to read it */
-    ZONE_NOT_REGULAR, /* a folder, a device, a pipe */
-    ZONE_TOO_BIG,     /* more than the limits allow */
-    ZONE_EMPTY,
-    ZONE_MAP,        /* masterfile-format map: a memory image of one named, BIND 9.10 to 9.16 */
-    ZONE_VERSION,    /* a raw file of a version that is not known */
-    ZONE_DAMAGED,    /* cut, overwritten, not a zone file */
-    ZONE_OTHER_ZONE, /* no SOA record at the zone's name, or one elsewhere, or several */
-    ZONE_IO,         /* the system failed: reading, descriptors, memory */
-};
-
-/*
- * What is told about a fault: where, and what is wrong there, never what stands there (the file may
- * be a link to one that is not ours to show).
- */
-struct zone_fault {
-    enum zone_fault_kind kind;
-    /* A whole sentence with file and place: "/var/cache/bind/a.db: offset 0x142: the record set's
-     * length 7 is less than 23"; "...: line 12: ...". File names are printed with \DDD. */
-    char text[512];
-};
-
-/* One word for a report or JSON: "missing". */
-const char *zone_fault_word(enum zone_fault_kind kind);
 
 struct zone_limits {
     size_t file_max;    /* octets of a zone file */
