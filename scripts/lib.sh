@@ -36,6 +36,9 @@ packages_run=(
     python3 python3-pymysql         # the sandbox
     python3-pytest                  # system tests
 )
+packages_bench=(
+    postfix-mysql # what lookupd is measured against
+)
 packages_check=(
     clang-format clang-tidy
     man-db groff-base # the manual pages

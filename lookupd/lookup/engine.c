@@ -24,6 +24,8 @@
 #define USELESS_MOST 8
 /* A query that takes longer is waiting for something, not reading. */
 #define SLOW (CLOCK_SECOND / 10)
+/* A query that began less than this ago is worth waiting for. As fine as the loop's timers are. */
+#define YOUNG (CLOCK_SECOND / 1000)
 /* How long smaller statements are used when the server has no room for more (error 1461). */
 #define SMALL_FOR (60 * CLOCK_SECOND)
 /* The same fault of a query is logged this often. */
@@ -40,7 +42,8 @@ struct engine {
     struct lanes lanes;
     struct lookup_list outstanding;
     size_t outstanding_count;
-    struct event tick; /* pending while anything is outstanding or under way */
+    struct event grown; /* wakes the loop when lookups wait for a query that was young */
+    struct event tick;  /* pending while anything is outstanding or under way */
 
     struct connector *connector;
     struct event pause; /* until the next attempt to connect */
@@ -394,6 +397,11 @@ static void on_pause_over(evutil_socket_t fd, short what, void *context)
 
 /* ---- time ---- */
 
+/* Only wakes the loop: engine_run() comes after each round. */
+static void on_grown(evutil_socket_t fd, short what, void *context)
+{
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct engine *engine = context;
@@ -419,19 +427,33 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         start_tick(engine);
 }
 
+/* Whom the sessions that are idle are not for. */
+struct busy_maps {
+    const struct map *slow[CONF_CONNECTIONS_MAX + 1];
+    const struct map *young[CONF_CONNECTIONS_MAX + 1];
+};
+
 /*
- * The maps that have been at a connection for long already. One that waits for a lock, say, must
- * not take all connections, one after the other, and with them the other maps.
+ * A map that waits for a lock, say, must not take all connections, one after the other, and with
+ * them the other maps. And a map whose query has only just gone out had better wait for its answer,
+ * and send more lookups together, than send a few more at once: that serves more of them.
  */
-static void find_slow_maps(const struct engine *engine, const struct map **slow)
+static void find_busy_maps(const struct engine *engine, struct busy_maps *maps)
 {
-    size_t count = 0;
+    size_t slow = 0;
+    size_t young = 0;
     uint64_t now = clock_now();
-    for (size_t i = 0; i < engine->session_count; i++)
-        if (!session_is_idle(engine->sessions[i]) &&
-            now - session_started(engine->sessions[i]) > SLOW)
-            slow[count++] = session_batch(engine->sessions[i])->map;
-    slow[count] = NULL;
+    for (size_t i = 0; i < engine->session_count; i++) {
+        struct session *session = engine->sessions[i];
+        if (session_is_idle(session))
+            continue;
+        if (now - session_started(session) > SLOW)
+            maps->slow[slow++] = session_batch(session)->map;
+        else if (now - session_started(session) < YOUNG)
+            maps->young[young++] = session_batch(session)->map;
+    }
+    maps->slow[slow] = NULL;
+    maps->young[young] = NULL;
 }
 
 static size_t count_idle(const struct engine *engine)
@@ -448,17 +470,22 @@ void engine_run(struct engine *engine)
         return;
     if (engine->step < STATEMENT_STEP_MAX && clock_now() >= engine->step_until)
         engine->step = STATEMENT_STEP_MAX;
-    const struct map *slow[CONF_CONNECTIONS_MAX + 1] = {NULL};
     for (size_t i = 0; i < engine->session_count;) {
         struct session *session = engine->sessions[i];
-        struct batch *batch = session_batch(session);
-        struct lanes_choice choice = {.connected = session_connected(session),
-                                      .step = engine->step};
-        if (engine->session_count > 1 && count_idle(engine) == 1) {
-            find_slow_maps(engine, slow);
-            choice.except = slow;
+        if (!session_is_idle(session)) {
+            i++;
+            continue;
         }
-        if (!session_is_idle(session) || !lanes_fill(&engine->lanes, batch, &choice)) {
+        struct batch *batch = session_batch(session);
+        struct busy_maps busy;
+        find_busy_maps(engine, &busy);
+        struct lanes_choice choice = {
+            .connected = session_connected(session),
+            .step = engine->step,
+            .never = engine->session_count > 1 && count_idle(engine) == 1 ? busy.slow : NULL,
+            .only_full = busy.young,
+        };
+        if (!lanes_fill(&engine->lanes, batch, &choice)) {
             i++;
             continue;
         }
@@ -470,6 +497,11 @@ void engine_run(struct engine *engine)
         /* It may have failed at once, and have gone: look at this place again. */
         if (only_one && i < engine->session_count && engine->sessions[i] == session)
             session_linger(session);
+    }
+    if (engine->lanes.waiting > 0 && count_idle(engine) > 0 &&
+        !event_pending(&engine->grown, EV_TIMEOUT, NULL)) {
+        struct timeval young = clock_timeval(YOUNG);
+        event_add(&engine->grown, &young);
     }
 }
 
@@ -499,6 +531,7 @@ struct engine *engine_new(struct event_base *base, const struct conf *conf,
     TAILQ_INIT(&engine->outstanding);
     evtimer_assign(&engine->tick, base, on_tick, engine);
     evtimer_assign(&engine->pause, base, on_pause_over, engine);
+    evtimer_assign(&engine->grown, base, on_grown, engine);
     engine->sessions = calloc((size_t)conf->database.connections, sizeof(struct session *));
     engine->connector = connector_new(base, on_connected, engine);
     if (engine->sessions == NULL || engine->connector == NULL) {
@@ -516,6 +549,7 @@ bool engine_free(struct engine *engine, uint64_t deadline)
         finish(engine, TAILQ_FIRST(&engine->outstanding), "lookupd is stopping");
     event_del(&engine->tick);
     event_del(&engine->pause);
+    event_del(&engine->grown);
     while (engine->session_count > 0)
         remove_session(engine, engine->sessions[0]);
     bool joined = connector_free(engine->connector, deadline);

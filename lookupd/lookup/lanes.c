@@ -32,6 +32,7 @@ static struct lane *enter(struct lanes *lanes, struct lookup *lookup, enum lane_
         lookup->retry_after = 0;
     if (lane) {
         lookup->lane = lane;
+        lane->count++;
         lanes->waiting++;
     }
     return lane;
@@ -58,6 +59,7 @@ void lanes_remove(struct lanes *lanes, struct lookup *lookup)
     struct lane *lane = lookup->lane;
     TAILQ_REMOVE(&lane->list, lookup, waiting);
     lookup->lane = NULL;
+    lane->count--;
     lanes->waiting--;
     /* An empty lane goes, so that it keeps no map of an older configuration. */
     if (TAILQ_EMPTY(&lane->list)) {
@@ -72,12 +74,19 @@ enum lane_kind lanes_kind(const struct lookup *lookup)
     return lookup->candidates->ascii ? LANE_ASCII : LANE_OTHER;
 }
 
-static bool is_excepted(const struct map *map, const struct map *const *except)
+static bool is_among(const struct map *map, const struct map *const *maps)
 {
-    for (; except && *except; except++)
-        if (*except == map)
+    for (; maps && *maps; maps++)
+        if (*maps == map)
             return true;
     return false;
+}
+
+static bool may_go(const struct lane *lane, const struct lanes_choice *choice)
+{
+    return TAILQ_FIRST(&lane->list)->retry_after < choice->connected &&
+           !is_among(lane->map, choice->never) &&
+           (lane->count >= STATEMENT_LOOKUPS || !is_among(lane->map, choice->only_full));
 }
 
 bool lanes_fill(struct lanes *lanes, struct batch *batch, const struct lanes_choice *choice)
@@ -88,9 +97,8 @@ bool lanes_fill(struct lanes *lanes, struct batch *batch, const struct lanes_cho
     struct lane *lane;
     TAILQ_FOREACH(lane, &lanes->all, link)
     {
-        const struct lookup *first = TAILQ_FIRST(&lane->list);
-        if (first && first->retry_after < connected && !is_excepted(lane->map, choice->except) &&
-            (oldest == NULL || first->deadline < TAILQ_FIRST(&oldest->list)->deadline))
+        if (may_go(lane, choice) && (oldest == NULL || TAILQ_FIRST(&lane->list)->deadline <
+                                                           TAILQ_FIRST(&oldest->list)->deadline))
             oldest = lane;
     }
     if (oldest == NULL)

@@ -16,6 +16,7 @@ struct lane {
     struct map *map;
     enum lane_kind kind;
     struct lookup_list list;
+    size_t count;
     TAILQ_ENTRY(lane) link;
 };
 
@@ -38,8 +39,10 @@ enum lane_kind lanes_kind(const struct lookup *lookup);
 struct lanes_choice {
     uint64_t connected; /* when the connection was made: retries want a newer one */
     int step;           /* the largest statement wanted */
-    /* Maps that must not have this connection, NULL-terminated; NULL: none. */
-    const struct map *const *except;
+    /* Both NULL-terminated; NULL: none. Maps that must not have this connection; and maps that may
+     * only have it with a full batch. */
+    const struct map *const *never;
+    const struct map *const *only_full;
 };
 
 /*

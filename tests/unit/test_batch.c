@@ -218,18 +218,37 @@ Test(lanes, excepted_maps_wait)
     struct lookup *other = ask(&addresses, "u@b.example");
     wait_in(&lanes, slow);
     wait_in(&lanes, other);
-    const struct map *except[] = {&domains, NULL};
-    struct lanes_choice choice = {.connected = 1, .step = STATEMENT_STEP_MAX, .except = except};
+    const struct map *busy[] = {&domains, NULL};
+    struct lanes_choice choice = {.connected = 1, .step = STATEMENT_STEP_MAX, .never = busy};
     struct batch batch = {0};
     cr_assert(lanes_fill(&lanes, &batch, &choice));
     cr_assert_eq(batch.lookups[0], other);
     batch_clear(&batch);
     cr_assert_not(lanes_fill(&lanes, &batch, &choice));
-    choice.except = NULL;
+    choice.never = NULL;
+    choice.only_full = busy;
+    cr_assert_not(lanes_fill(&lanes, &batch, &choice));
+    choice.only_full = NULL;
     cr_assert(lanes_fill(&lanes, &batch, &choice));
     cr_assert_eq(batch.lookups[0], slow);
     forget(slow);
     forget(other);
+}
+
+Test(lanes, a_full_batch_may_go)
+{
+    struct lanes lanes;
+    lanes_init(&lanes);
+    const struct map *busy[] = {&domains, NULL};
+    struct lanes_choice choice = {.connected = 1, .step = STATEMENT_STEP_MAX, .only_full = busy};
+    struct batch batch = {0};
+    for (int i = 0; i < STATEMENT_LOOKUPS; i++) {
+        cr_assert_not(lanes_fill(&lanes, &batch, &choice));
+        wait_in(&lanes, ask(&domains, "a.example"));
+    }
+    cr_assert(lanes_fill(&lanes, &batch, &choice));
+    cr_assert_eq(batch.count, STATEMENT_LOOKUPS);
+    forget_batch(&batch);
 }
 
 Test(lanes, small_statements_when_asked)
