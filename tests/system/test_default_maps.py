@@ -85,10 +85,9 @@ def text_of(map_text, name):
     return re.sub(r"\\(.)", r"\1", "".join(found))
 
 
-@pytest.fixture(scope="module")
-def maps(tmp_path_factory):
-    """{name: (query, all)} of the built-in maps."""
-    conf = tmp_path_factory.mktemp("conf") / "lookupd.conf"
+def built_in_maps(folder):
+    """{name: (query, all)} of the built-in maps, as lookupd -T prints them. folder: a pathlib.Path."""
+    conf = folder / "lookupd.conf"
     conf.write_text(LISTENER, encoding="utf-8")
     lookupd = os.path.join(Sandbox(str(conf.parent)).programs, "lookupd")
     printed = subprocess.run([lookupd, "-c", str(conf), "-T"], capture_output=True, text=True,
@@ -98,6 +97,11 @@ def maps(tmp_path_factory):
              for name, text in re.findall(r"^    (\w+) = \{(.*?)^    \};", group, re.M | re.S)}
     assert set(found) == set(ANSWERS)
     return found
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory):
+    return built_in_maps(tmp_path_factory.mktemp("conf"))
 
 
 @pytest.fixture(scope="module")

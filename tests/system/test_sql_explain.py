@@ -7,9 +7,14 @@ import re
 import pytest
 
 from sql import fresh, one, rows, run
-from test_default_maps import maps  # noqa: F401 (the fixture: the queries, from lookupd -T)
+from test_default_maps import built_in_maps
 
 MANY = 20000
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory):
+    return built_in_maps(tmp_path_factory.mktemp("conf"))
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +25,7 @@ def filled(mariadb):
     root = mariadb.connect()
     for (trigger,) in rows(root, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"):
         run(root, f"DROP TRIGGER `{trigger}`")
-    run(root, f"INSERT INTO relay (name, nexthop, enabled) SELECT CONCAT('r', seq), '[mail.example.net]', seq % 3 FROM seq_1_to_100 WHERE seq % 3 < 2",
+    run(root, "INSERT INTO relay (name, nexthop, enabled) SELECT CONCAT('r', seq), '[mail.example.net]', seq % 3 FROM seq_1_to_100 WHERE seq % 3 < 2",
         f"""INSERT INTO domain (name, relay, route, enabled, recipients)
             SELECT CONCAT(IF(seq % 7, 'd', '.d'), seq, '.example'), IF(seq % 100 % 3 < 2 AND seq % 100, CONCAT('r', seq % 100), NULL),
                    IF(seq % 5 = 0, CONCAT('smtp:[h', seq, '.example]'), NULL), seq % 11 <> 0, 1 + seq % 2 FROM seq_1_to_{MANY}""",
