@@ -287,12 +287,15 @@ static void lose_session(struct engine *engine, struct session *session, const c
         connect_more(engine);
 }
 
-/* Statements for fewer lookups than this, for a while. */
-static void use_smaller(struct engine *engine, size_t lookups)
+/* Smaller statements than this, for a while. False when there are none. */
+static bool use_smaller(struct engine *engine, int step)
 {
-    while (engine->step > 0 && (size_t)1 << engine->step >= lookups)
-        engine->step--;
+    if (step == 0)
+        return false;
+    if (engine->step >= step)
+        engine->step = step - 1;
     engine->step_until = clock_now() + SMALL_FOR;
+    return true;
 }
 
 static void on_ended(struct session *session, const struct session_end *end, void *context)
@@ -312,13 +315,14 @@ static void on_ended(struct session *session, const struct session_end *end, voi
         return;
     }
 
-    struct lookup *lookups[STATEMENT_LOOKUPS];
+    struct lookup *lookups[BATCH_LOOKUPS];
     maps_hold(map->set); /* for the log: the lookups may go */
+    int step = batch_step(batch);
     size_t count = take_batch(batch, lookups);
     switch (end->kind) {
     case DBERROR_CONNECTION:
         if (end->number == ER_NET_PACKET_TOO_LARGE)
-            use_smaller(engine, count);
+            (void)use_smaller(engine, step);
         retry(engine, lookups, count, clock_now());
         lose_session(engine, session, end->text);
         break;
@@ -326,8 +330,7 @@ static void on_ended(struct session *session, const struct session_end *end, voi
         retry(engine, lookups, count, 0);
         break;
     case DBERROR_STATEMENTS:
-        if (count > 1) {
-            use_smaller(engine, count);
+        if (count > 1 && use_smaller(engine, step)) {
             ask_again(engine, lookups, count, LANE_ASCII);
             break;
         }

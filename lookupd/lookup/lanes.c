@@ -86,7 +86,7 @@ static bool may_go(const struct lane *lane, const struct lanes_choice *choice)
 {
     return TAILQ_FIRST(&lane->list)->retry_after < choice->connected &&
            !is_among(lane->map, choice->never) &&
-           (lane->count >= STATEMENT_LOOKUPS || !is_among(lane->map, choice->only_full));
+           (lane->count >= BATCH_LOOKUPS || !is_among(lane->map, choice->only_full));
 }
 
 bool lanes_fill(struct lanes *lanes, struct batch *batch, const struct lanes_choice *choice)

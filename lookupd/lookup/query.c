@@ -154,6 +154,14 @@ enum key_list query_place(const struct query *query, size_t place)
     return (enum key_list)query->pieces[place].list;
 }
 
+bool query_names(const struct query *query, enum key_list list)
+{
+    for (size_t i = 0; i < query->count; i++)
+        if (query->pieces[i].list == (int)list)
+            return true;
+    return false;
+}
+
 char *query_expand(const struct query *query, const size_t capacity[LIST_COUNT], size_t *parameters)
 {
     size_t size = 1;

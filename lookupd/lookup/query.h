@@ -7,6 +7,7 @@
 
 #include "lookup/candidates.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct query;
@@ -23,6 +24,9 @@ void query_free(struct query *query);
 /* The number of places where lists are named, and the list named at each. */
 size_t query_place_count(const struct query *query);
 enum key_list query_place(const struct query *query, size_t place);
+
+/* Whether any place is for this list. */
+bool query_names(const struct query *query, enum key_list list);
 
 /*
  * The statement in which every place of a list has capacity[list] parameters, each at least 1.

@@ -201,7 +201,9 @@ static int start_execute(struct session *session, int *result)
 {
     struct statement *statement = session->statement;
     session->state = EXECUTING;
-    if (!statement_bind(statement, session->batch.lookups, session->batch.count)) {
+    struct statement_keys keys;
+    batch_collect(&session->batch, &keys);
+    if (!statement_bind(statement, &keys)) {
         *result = 1;
         return 0;
     }

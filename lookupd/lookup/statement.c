@@ -13,6 +13,8 @@ static const size_t keys_per_lookup[LIST_COUNT] = {
     [LIST_LOCALS] = 2,    [LIST_CLIENTS] = 4,    [LIST_KEY] = 1,
 };
 
+_Static_assert(4 << STATEMENT_STEP_MAX <= STATEMENT_KEYS_MAX, "keys_per_lookup has at most 4");
+
 size_t statement_capacity(enum key_list list, int step)
 {
     return keys_per_lookup[list] << step;
@@ -71,45 +73,27 @@ const char *statement_fault(const struct statement *statement)
     return NULL;
 }
 
-/* Fills one place with the keys of its list; returns the index after it. */
-static size_t bind_place(struct statement *statement, size_t at, enum key_list list,
-                         struct lookup *const *lookups, size_t count)
+static void set_parameter(struct statement *statement, size_t at, const struct candidate *key)
 {
-    size_t end = at + statement->capacity[list];
-    const char *text = NULL;
-    size_t len = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (lookups[i] == NULL)
-            continue;
-        const struct candidates *candidates = lookups[i]->candidates;
-        for (size_t k = 0; k < candidates->count; k++) {
-            const struct candidate *candidate = &candidates->list[k];
-            if (candidate->list != list || at == end)
-                continue;
-            text = candidate->text;
-            len = candidate->len;
-            statement->parameters[at].buffer = (void *)(uintptr_t)text;
-            statement->parameters[at].buffer_length = len;
-            statement->lengths[at] = len;
-            statement->nulls[at] = 0;
-            at++;
-        }
-    }
-    for (; at < end; at++) {
-        statement->parameters[at].buffer = (void *)(uintptr_t)text;
-        statement->parameters[at].buffer_length = len;
-        statement->lengths[at] = len;
-        statement->nulls[at] = text ? 0 : 1;
-    }
-    return at;
+    MYSQL_BIND *parameter = &statement->parameters[at];
+    parameter->buffer = key ? (void *)(uintptr_t)key->text : NULL;
+    parameter->buffer_length = key ? key->len : 0;
+    statement->lengths[at] = parameter->buffer_length;
+    statement->nulls[at] = key ? 0 : 1;
 }
 
-bool statement_bind(struct statement *statement, struct lookup *const *lookups, size_t count)
+bool statement_bind(struct statement *statement, const struct statement_keys *keys)
 {
     const struct query *query = statement->map->query;
     size_t at = 0;
-    for (size_t place = 0; place < query_place_count(query); place++)
-        at = bind_place(statement, at, query_place(query, place), lookups, count);
+    for (size_t place = 0; place < query_place_count(query); place++) {
+        enum key_list list = query_place(query, place);
+        size_t count = keys->count[list];
+        for (size_t i = 0; i < statement->capacity[list]; i++) {
+            size_t key = i < count ? i : count - 1;
+            set_parameter(statement, at++, count ? keys->keys[list][key] : NULL);
+        }
+    }
     return mysql_stmt_bind_param(statement->stmt, statement->parameters) == 0;
 }
 
@@ -191,10 +175,11 @@ void row_reader_clear(struct row_reader *reader)
 
 bool statement_check(struct statement *statement, unsigned *number, char *text, size_t size)
 {
+    static const struct statement_keys none;
     const char *fault = NULL;
     if (mysql_stmt_prepare(statement->stmt, statement->sql, strlen(statement->sql)) == 0) {
         fault = statement_fault(statement);
-        if (fault == NULL && statement_bind(statement, NULL, 0) &&
+        if (fault == NULL && statement_bind(statement, &none) &&
             mysql_stmt_execute(statement->stmt) == 0 &&
             mysql_stmt_store_result(statement->stmt) == 0)
             return true;

@@ -1,21 +1,22 @@
 /*
- * One prepared statement: the SQL of a map with room for the keys of a number of lookups. Rooms
- * come in a few sizes, "steps", so that few statements serve any number: max_prepared_stmt_count is
- * for the whole server, and every worker's connection has its own.
+ * One prepared statement: the SQL of a map with room for a number of keys. Rooms come in a few
+ * sizes, "steps", so that few statements serve any number: max_prepared_stmt_count is for the whole
+ * server, and every worker's connection has its own.
  */
 #ifndef LOOKUPD_STATEMENT_H
 #define LOOKUPD_STATEMENT_H
 
-#include "lookup/lookup.h"
+#include "lookup/answer.h"
 #include "lookup/map.h"
 
 #include <mysql.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#define STATEMENT_STEPS    7 /* 1, 2, 4 ... 64 lookups */
+#define STATEMENT_STEPS    7 /* for 1, 2, 4 ... 64 lookups that have no key in common */
 #define STATEMENT_STEP_MAX (STATEMENT_STEPS - 1)
-#define STATEMENT_LOOKUPS  64 /* of the largest */
+/* Keys of one list in the largest, see statement_capacity(). */
+#define STATEMENT_KEYS_MAX 256
 
 struct statement {
     MYSQL_STMT *stmt;
@@ -44,12 +45,17 @@ void statement_free(struct statement *statement);
  */
 const char *statement_fault(const struct statement *statement);
 
+/* The keys of a statement, of each list; borrowed until the statement has been executed. */
+struct statement_keys {
+    size_t count[LIST_COUNT];
+    const struct candidate *keys[LIST_COUNT][STATEMENT_KEYS_MAX];
+};
+
 /*
- * Fills the parameters with the candidates of lookups (NULL ones are passed over), and pads them:
- * with the last key again, or with NULL where a list has none. The keys are borrowed until the
- * statement has been executed. The keys must fit. False with an error in the statement.
+ * Fills the parameters with keys, and pads them: with the last key again, or with NULL where a list
+ * has none. The keys must fit. False with an error in the statement.
  */
-bool statement_bind(struct statement *statement, struct lookup *const *lookups, size_t count);
+bool statement_bind(struct statement *statement, const struct statement_keys *keys);
 
 /* A row of a stored result; valid until the next. key is NULL for a row that can match nothing. */
 struct row {

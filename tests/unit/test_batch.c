@@ -18,6 +18,13 @@ static uint64_t last_deadline;
 static struct lookup *ask(struct map *map, const char *key)
 {
     struct lookup *lookup = calloc(1, sizeof *lookup);
+    char error[160];
+    if (map->query == NULL)
+        map->query = query_parse(map->keys == KEYS_DOMAIN    ? ":domains"
+                                 : map->keys == KEYS_ADDRESS ? ":addresses :domains"
+                                                             : ":clients",
+                                 map->keys, error, sizeof error);
+    cr_assert(map->query);
     lookup->map = map;
     lookup->deadline = ++last_deadline;
     cr_assert_eq(candidates_make(map->keys, key, strlen(key), map->delimiter ? map->delimiter : "",
@@ -54,45 +61,90 @@ Test(batch, statement_fits_its_lookups)
     static const struct {
         size_t count;
         int step;
-    } table[] = {{1, 0}, {2, 1}, {3, 2}, {4, 2}, {5, 3}, {17, 5}, {33, 6}, {64, 6}};
+    } table[] = {{1, 0}, {2, 1}, {3, 1}, {4, 2}, {5, 2}, {17, 4}, {33, 5}, {64, 6}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         struct batch batch = {0};
-        for (size_t k = 0; k < table[i].count; k++)
-            cr_assert(batch_add(&batch, ask(&domains, "a.example"), STATEMENT_STEP_MAX));
+        for (size_t k = 0; k < table[i].count; k++) {
+            char key[60];
+            snprintf(key, sizeof key, "a%zu.example%zu", k, k); /* two keys of its own */
+            cr_assert(batch_add(&batch, ask(&domains, key), STATEMENT_STEP_MAX));
+        }
         cr_assert_eq(batch_step(&batch), table[i].step, "%zu lookups", table[i].count);
         forget_batch(&batch);
     }
+}
+
+Test(batch, common_keys_are_asked_once)
+{
+    static const char *const keys[] = {"a.example", "b.example", "a.example", "x.a.example"};
+    struct batch batch = {0};
+    struct statement_keys collected;
+    for (int i = 0; i < 4; i++)
+        cr_assert(batch_add(&batch, ask(&domains, keys[i]), STATEMENT_STEP_MAX));
+    batch_collect(&batch, &collected);
+    /* a.example .example b.example x.a.example .a.example */
+    cr_assert_eq(collected.count[LIST_DOMAINS], 5);
+    cr_assert_eq(batch_step(&batch), 1);
+    for (size_t i = 0; i < 5; i++)
+        for (size_t k = i + 1; k < 5; k++)
+            cr_assert_str_neq(collected.keys[LIST_DOMAINS][i]->text,
+                              collected.keys[LIST_DOMAINS][k]->text);
+    /* those who have given up no longer bring theirs */
+    forget(batch.lookups[3]);
+    batch.lookups[3] = NULL;
+    forget(batch.lookups[0]);
+    batch.lookups[0] = NULL;
+    batch_collect(&batch, &collected);
+    cr_assert_eq(collected.count[LIST_DOMAINS], 3);
+    forget(batch.lookups[1]);
+    forget(batch.lookups[2]);
+}
+
+Test(batch, lists_that_the_query_does_not_name_take_no_room)
+{
+    struct batch batch = {0};
+    struct statement_keys collected;
+    cr_assert(batch_add(&batch, ask(&addresses, "u+x@a.example"), STATEMENT_STEP_MAX));
+    batch_collect(&batch, &collected);
+    cr_assert_eq(collected.count[LIST_ADDRESSES], 2);
+    cr_assert_eq(collected.count[LIST_DOMAINS], 2);
+    cr_assert_eq(collected.count[LIST_AT_DOMAINS], 0);
+    cr_assert_eq(collected.count[LIST_LOCALS], 0);
+    forget_batch(&batch);
 }
 
 Test(batch, is_full_at_64)
 {
     struct batch batch = {0};
     struct lookup *extra = ask(&domains, "a.example");
-    for (int i = 0; i < STATEMENT_LOOKUPS; i++)
+    for (int i = 0; i < BATCH_LOOKUPS; i++)
         cr_assert(batch_add(&batch, ask(&domains, "a.example"), STATEMENT_STEP_MAX));
     cr_assert_not(batch_add(&batch, extra, STATEMENT_STEP_MAX));
-    cr_assert_eq(batch.count, STATEMENT_LOOKUPS);
+    cr_assert_eq(batch.count, BATCH_LOOKUPS);
     forget(extra);
     forget_batch(&batch);
 }
 
-/* The longest name there is: 127 labels. */
-static const char *longest_name(void)
+/* The longest name there is: 127 labels of this letter. */
+static const char *longest_name(char letter)
 {
     static char name[254];
     for (int i = 0; i < 253; i++)
-        name[i] = i % 2 ? '.' : 'a';
+        name[i] = (char)(i % 2 ? '.' : letter);
     return name;
 }
 
 Test(batch, long_names_take_the_room_of_many)
 {
     struct batch batch = {0};
-    struct lookup *extra = ask(&domains, longest_name());
+    struct lookup *extra = ask(&domains, longest_name('a'));
     cr_assert_eq(extra->candidates->count, 127);
-    cr_assert(batch_add(&batch, ask(&domains, longest_name()), STATEMENT_STEP_MAX));
+    cr_assert(batch_add(&batch, ask(&domains, longest_name('a')), STATEMENT_STEP_MAX));
     cr_assert_leq(127, statement_capacity(LIST_DOMAINS, batch_step(&batch)));
+    forget(extra);
+    extra = ask(&domains, longest_name('b'));
     cr_assert_not(batch_add(&batch, extra, STATEMENT_STEP_MAX));
+    cr_assert_eq(batch_step(&batch), STATEMENT_STEP_MAX);
     cr_assert(batch_add(&batch, ask(&domains, "b.example"), STATEMENT_STEP_MAX));
     cr_assert_eq(batch.count, 2);
     forget(extra);
@@ -102,13 +154,13 @@ Test(batch, long_names_take_the_room_of_many)
 Test(batch, every_key_fits_alone_into_the_largest)
 {
     char address[400];
-    snprintf(address, sizeof address, "user+ext@%s", longest_name());
+    snprintf(address, sizeof address, "user+ext@%s", longest_name('a'));
     struct lookup *lookup = ask(&addresses, address);
     struct batch batch = {0};
     cr_assert(batch_add(&batch, lookup, STATEMENT_STEP_MAX));
     forget_batch(&batch);
     static struct map clients = {.id = 3, .name = "clients", .keys = KEYS_CLIENT, .set = &set};
-    cr_assert(batch_add(&batch, ask(&clients, longest_name()), STATEMENT_STEP_MAX));
+    cr_assert(batch_add(&batch, ask(&clients, longest_name('a')), STATEMENT_STEP_MAX));
     forget_batch(&batch);
 }
 
@@ -242,12 +294,12 @@ Test(lanes, a_full_batch_may_go)
     const struct map *busy[] = {&domains, NULL};
     struct lanes_choice choice = {.connected = 1, .step = STATEMENT_STEP_MAX, .only_full = busy};
     struct batch batch = {0};
-    for (int i = 0; i < STATEMENT_LOOKUPS; i++) {
+    for (int i = 0; i < BATCH_LOOKUPS; i++) {
         cr_assert_not(lanes_fill(&lanes, &batch, &choice));
         wait_in(&lanes, ask(&domains, "a.example"));
     }
     cr_assert(lanes_fill(&lanes, &batch, &choice));
-    cr_assert_eq(batch.count, STATEMENT_LOOKUPS);
+    cr_assert_eq(batch.count, BATCH_LOOKUPS);
     forget_batch(&batch);
 }
 
@@ -255,11 +307,12 @@ Test(lanes, small_statements_when_asked)
 {
     struct lanes lanes;
     lanes_init(&lanes);
+    static const char *const keys[] = {"a.b", "c.d", "e.f", "g.h", "i.j"};
     for (int i = 0; i < 5; i++)
-        wait_in(&lanes, ask(&domains, "a.example"));
-    wait_in(&lanes, ask(&domains, longest_name()));
-    size_t sizes[4] = {2, 2, 1, 1};
-    for (int i = 0; i < 4; i++) {
+        wait_in(&lanes, ask(&domains, keys[i]));
+    wait_in(&lanes, ask(&domains, longest_name('a')));
+    size_t sizes[3] = {3, 2, 1};
+    for (int i = 0; i < 3; i++) {
         struct batch batch = {0};
         cr_assert(fill(&lanes, &batch, 1, 1));
         cr_assert_eq(batch.count, sizes[i], "batch %d has %zu", i, batch.count);
