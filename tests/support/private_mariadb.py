@@ -16,6 +16,9 @@ import pymysql
 
 import processes
 
+# mariadbd is there, and an ordinary user's PATH has it not.
+os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin"
+
 # That data outlive the machine is of no use to a test, and the machine may be small; they must outlive
 # a kill -9 of the server, though: trx-commit=2 gives each commit to the kernel.
 OPTIONS = [
