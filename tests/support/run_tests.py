@@ -114,7 +114,7 @@ class Run:
             # that, as UBSan's reports do, is copied by the sandbox
             "ASAN_OPTIONS": f"abort_on_error=1:detect_stack_use_after_return=1:log_path={report}",
             "SANITIZER_REPORTS": report}
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs",
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q",
                    "--tb=short", "-o", "faulthandler_timeout=300", "--junitxml=" + result,
                    *(["--long"] if self.long else []),
                    *(arguments or [os.path.join(ROOT, "tests", "system")])]
