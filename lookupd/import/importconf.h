@@ -30,6 +30,8 @@ struct importconf_names {
 
 struct importconf {
     char *file; /* as given */
+    /* Without connections. user NULL: the option file's, else the account that the program runs as,
+     * which is what unix_socket authentication wants. */
     struct conf_database database;
     char *source; /* a row of the table source: "bind:ns2" */
 
@@ -62,13 +64,15 @@ struct importconf {
     char **views;                    /* NULL: all, in the order of named.conf */
     struct importconf_names include; /* when not empty, only these */
     struct importconf_names exclude;
+    char **include_texts, **exclude_texts; /* the same, as they stand in the file */
 
-    int hold;               /* seconds; default 86400 */
-    int max_delete_percent; /* default 10 */
-    int keep_runs;          /* days that rows of import_run are kept; default 30 */
-    char *lock_file;        /* default /run/lookupd/import.lock */
-    struct zone_limits limits;
-    int max_names; /* mail names of one zone; more make it unreadable; default 10000 */
+    int hold;                  /* seconds; default 86400 */
+    int max_delete_percent;    /* default 10 */
+    int keep_runs;             /* days that rows of import_run are kept; default 30 */
+    char *lock_file;           /* default /run/lookupd/import.lock */
+    int max_zone_size;         /* MiB, of a zone file, and of what a journal adds; default 256 */
+    struct zone_limits limits; /* the same in octets */
+    int max_names;             /* mail names of one zone; more make it unreadable; default 10000 */
 };
 
 /*
@@ -79,10 +83,12 @@ struct importconf *importconf_read(const char *file, struct settings_errors *err
 struct importconf *importconf_parse(const char *text, const char *file,
                                     struct settings_errors *errors);
 void importconf_free(struct importconf *conf);
+/* Prints the effective settings: a text that importconf_parse() reads back to the same. */
 void importconf_print(const struct importconf *conf, FILE *out);
 
 /* The tables of settings, for the test that each is in the manual page. */
 extern const struct setting importconf_settings[];
+extern const struct setting importconf_database_settings[]; /* in struct conf_database */
 
 bool importconf_is_my_name(const struct importconf *conf, const uint8_t *name);
 bool importconf_is_my_address(const struct importconf *conf,
