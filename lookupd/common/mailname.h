@@ -29,9 +29,9 @@ bool mailname_fold(const char *text, size_t len, char *out, size_t out_size, siz
  * Brings a domain to the form that stands in tables: folded, A-labels, lower case, without one
  * trailing dot. Accepts letters, digits, '-' and '_' in labels of 1-63 octets, at most
  * MAILNAME_DOMAIN_MAX octets; a single label is a name. False when it cannot be a name: empty, '*',
- * '[192.0.2.1]', an empty label, over-long, not UTF-8, no A-label form; then errno is EINVAL. Memory
- * can run short on names that are not ASCII: then false too, and errno is ENOMEM.
- * out must have MAILNAME_DOMAIN_MAX + 1 octets.
+ * '[192.0.2.1]', an empty label, over-long, not UTF-8, no A-label form; then errno is EINVAL.
+ * Memory can run short on names that are not ASCII: then false too, and errno is ENOMEM. out must
+ * have MAILNAME_DOMAIN_MAX + 1 octets.
  */
 bool mailname_domain(const char *text, size_t len, char *out, size_t *out_len);
 

@@ -14,7 +14,7 @@
 
 #define BATCH_LOOKUPS 64
 /* Keys of all lookups, counted as often as they come: at least CANDIDATES_MAX. */
-#define BATCH_ENTRIES 1024
+#define BATCH_ENTRIES ((size_t)1024)
 
 struct batch {
     struct map *map;

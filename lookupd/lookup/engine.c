@@ -6,6 +6,7 @@
 #include "lookup/lanes.h"
 #include "lookup/session.h"
 
+#include <errmsg.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <mysqld_error.h>
@@ -26,6 +27,9 @@
 #define SLOW (CLOCK_SECOND / 10)
 /* A query that began less than this ago is worth waiting for. As fine as the loop's timers are. */
 #define YOUNG (CLOCK_SECOND / 1000)
+/* Attempts to connect that are cut off sooner than this are repeated so often without a pause. */
+#define QUICK      (CLOCK_SECOND / 2)
+#define QUICK_MOST 3
 /* How long smaller statements are used when the server has no room for more (error 1461). */
 #define SMALL_FOR (60 * CLOCK_SECOND)
 /* The same fault of a query is logged this often. */
@@ -48,7 +52,9 @@ struct engine {
     struct connector *connector;
     struct event pause; /* until the next attempt to connect */
     uint64_t pause_length;
-    unsigned useless; /* connections lost in a row that had answered nothing */
+    uint64_t attempted;      /* when the last attempt to connect began */
+    unsigned quick_failures; /* attempts in a row that were begun and cut off at once */
+    unsigned useless;        /* connections lost in a row that had answered nothing */
     struct session **sessions;
     size_t session_count;
     uint64_t said_unreachable;
@@ -363,6 +369,13 @@ static void on_connected(MYSQL *mysql, const struct connect_error *error, void *
     struct engine *engine = context;
     if (mysql == NULL) {
         uint64_t now = clock_now();
+        /* Ended while it was being made (KILL, a restart): that says little about the next one. */
+        if (dberror_kind(error->number) == DBERROR_CONNECTION && error->number != 0 &&
+            error->number != CR_CONNECTION_ERROR && error->number != CR_CONN_HOST_ERROR &&
+            now - engine->attempted < QUICK && engine->quick_failures++ < QUICK_MOST) {
+            connect_more(engine);
+            return;
+        }
         if (engine->state != ENGINE_DOWN || now - engine->said_unreachable >= SAY_AGAIN) {
             engine->said_unreachable = now;
             log_warning("database %s", error->text);
@@ -376,6 +389,7 @@ static void on_connected(MYSQL *mysql, const struct connect_error *error, void *
         pause_connecting(engine);
         return;
     }
+    engine->quick_failures = 0;
     engine->counts.connects++;
     engine->sessions[engine->session_count++] = session;
     if (engine->state == ENGINE_DOWN || engine->counts.connects == 1)
@@ -384,11 +398,17 @@ static void on_connected(MYSQL *mysql, const struct connect_error *error, void *
     connect_more(engine);
 }
 
+static void ask_connector(struct engine *engine)
+{
+    if (connector_ask(engine->connector, engine->conf, engine->credentials))
+        engine->attempted = clock_now();
+}
+
 static void connect_more(struct engine *engine)
 {
     if (engine->session_count < (size_t)engine->conf->database.connections &&
         !event_pending(&engine->pause, EV_TIMEOUT, NULL))
-        connector_ask(engine->connector, engine->conf, engine->credentials);
+        ask_connector(engine);
     if (engine->session_count == 0 && engine->state == ENGINE_LIVE)
         set_state(engine, ENGINE_CONNECTING);
 }

@@ -21,8 +21,8 @@ struct listener {
     int fd;
     const char *address; /* borrowed from the configuration */
     const struct codec *codec;
-    const char *map;       /* of tcp_table, borrowed */
-    bool local;            /* a unix socket */
+    const char *map; /* of tcp_table, borrowed */
+    bool local;      /* a unix socket */
     char *path;      /* of a unix socket that we made, to be removed at the end */
     dev_t device;    /* and which file it is */
     ino_t inode;

@@ -8,11 +8,13 @@
 #include <stdio.h>
 
 /* libconfig 1.5 loses the text that it was reading at a syntax error. Ours is looked at. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl*): the name is the sanitizer's. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
     return "leak:libconfig.so";
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl*) */
 
 static void check_line(const char *line, void *context)
 {

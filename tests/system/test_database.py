@@ -186,12 +186,18 @@ def test_global_settings(sandbox, setting):
         cursor.execute(f"SET GLOBAL {name} = {value}".replace("Decimal", ""))
 
 
+def _is_stopped(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[0] == "T"
+
+
 def test_database_frozen(sandbox):
     """A server that hangs: temporary by the deadline; a moment later at once; live when it goes on."""
     _fill(sandbox)
     clients = [sandbox.socketmap() for _ in range(10)]
     server = sandbox.mariadb.process.pid
     os.kill(server, signal.SIGSTOP)
+    wait_until(lambda: _is_stopped(server), 5, what="the server stands still")
     try:
         for _ in range(3):
             begun = time.monotonic()

@@ -132,7 +132,7 @@ Test(decision, long_values)
         longest[0] = (char)('a' + i % 26);
         decision_row(&decision, &joining, 0, longest, ANSWER_VALUE_MAX - 1);
     }
-    cr_assert_lt(decision.len, 4 * ANSWER_VALUE_MAX);
+    cr_assert_lt(decision.len, sizeof longest * 4);
     decision_end(&decision, &joining, candidates, &answer);
     cr_assert_eq(answer.result, LOOKUP_TEMPORARY);
     decision_clear(&decision);
