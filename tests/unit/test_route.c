@@ -2,6 +2,7 @@
 #include "common/route.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -174,4 +175,31 @@ Test(route, lengths)
     /* Reads no further than told. */
     cr_expect_null(route_check("smtp:[a]garbage", 8, transports));
     cr_expect_not_null(route_check("smtp:[a]", 7, transports));
+}
+
+/* The tables check routes too: what they take must be what lookupd sends. */
+Test(route, same_as_the_tables)
+{
+    FILE *file = fopen(ROUTES, "r");
+    cr_assert(file, "%s", ROUTES);
+    char line[4096];
+    unsigned good = 0;
+    unsigned bad = 0;
+    while (fgets(line, sizeof line, file)) {
+        char *save;
+        const char *verdict = strtok_r(line, "\t\n", &save);
+        if (verdict == NULL || *verdict == '#')
+            continue;
+        char *rest = line + strlen(verdict) + 1;
+        const char *route = strsep(&rest, "\t\n");
+        if (strcmp(verdict, "good") == 0) {
+            cr_expect_null(check(route), "%s: %s", route, check(route));
+            good++;
+        } else if (strcmp(verdict, "bad") == 0) {
+            cr_expect(check(route), "%s is taken", route);
+            bad++;
+        }
+    }
+    (void)fclose(file);
+    cr_assert(good > 20 && bad > 40, "only %u good and %u bad routes", good, bad);
 }
