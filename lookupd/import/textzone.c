@@ -107,26 +107,161 @@ static uint8_t *copy_rdata(struct textzone *text, const ldns_rr *ldns, size_t *r
     return rdata;
 }
 
+/*
+ * libldns takes much that is wrong for something else: a parenthesis or quote that nothing closes,
+ * a last line that was cut. named does not write such, so this is looked at before; and counted is
+ * how many records there must be.
+ */
+struct scan {
+    const uint8_t *data;
+    size_t size, at;
+    unsigned line;  /* the one under way */
+    unsigned begin; /* where its entry begins: parentheses hold lines together */
+    unsigned depth, words;
+    bool directive, origin, in_word;
+    uint8_t last; /* octet of a word */
+    size_t entries;
+    struct zone_fault *fault;
+};
+
+static bool wrong_line(const struct scan *scan, const char *what)
+{
+    return fault_set(scan->fault, ZONE_DAMAGED, "line %u: %s", scan->begin, what);
+}
+
+static bool is_directive(const struct scan *scan, const char *word)
+{
+    size_t len = strlen(word);
+    return scan->size - scan->at > len && memcmp(scan->data + scan->at, word, len) == 0;
+}
+
+static bool begin_word(struct scan *scan)
+{
+    bool first_column = scan->at == 0 || scan->data[scan->at - 1] == '\n';
+    scan->last = scan->data[scan->at];
+    if (scan->in_word)
+        return true;
+    scan->in_word = true;
+    scan->words++;
+    if (scan->depth > 0 || !first_column || scan->data[scan->at] != '$')
+        return true;
+    scan->directive = true;
+    scan->origin = is_directive(scan, "$ORIGIN ");
+    return scan->origin || is_directive(scan, "$TTL ") ||
+           wrong_line(scan, "a directive other than $ORIGIN and $TTL");
+}
+
+/* libldns takes a relative origin for an absolute one. */
+static bool end_directive(const struct scan *scan)
+{
+    if (scan->words != 2)
+        return wrong_line(scan, "a directive has one value");
+    return !scan->origin || scan->last == '.' || wrong_line(scan, "a relative $ORIGIN");
+}
+
+static bool end_line(struct scan *scan)
+{
+    scan->line++;
+    scan->in_word = false;
+    if (scan->depth > 0)
+        return true;
+    if (scan->directive && !end_directive(scan))
+        return false;
+    if (!scan->directive && scan->words > 0)
+        scan->entries++;
+    scan->words = 0;
+    scan->directive = false;
+    scan->begin = scan->line;
+    return true;
+}
+
+/* From one quote to the next one, on the same line. */
+static bool skip_quoted(struct scan *scan)
+{
+    if (!begin_word(scan))
+        return false;
+    for (scan->at++; scan->at < scan->size; scan->at++) {
+        uint8_t c = scan->data[scan->at];
+        if (c == '\n')
+            break;
+        if (c == '"')
+            return true;
+        if (c == '\\' && scan->at + 1 < scan->size && scan->data[scan->at + 1] != '\n')
+            scan->at++;
+    }
+    return wrong_line(scan, "a quote is not closed");
+}
+
+static bool scan_octet(struct scan *scan)
+{
+    uint8_t next = scan->at + 1 < scan->size ? scan->data[scan->at + 1] : '\n';
+    switch (scan->data[scan->at]) {
+    case '\n':
+        return end_line(scan);
+    case ' ':
+    case '\t':
+    case '\r':
+        scan->in_word = false;
+        return true;
+    case ';': /* up to the end of the line, which is looked at next */
+        while (scan->at + 1 < scan->size && scan->data[scan->at + 1] != '\n')
+            scan->at++;
+        return true;
+    case '(':
+        scan->depth++;
+        return true;
+    case ')':
+        return scan->depth-- > 0 || wrong_line(scan, "a parenthesis was not opened");
+    case '"':
+        return skip_quoted(scan);
+    case '\\':
+        if (next == '\n')
+            return wrong_line(scan, "the line ends within an escape");
+        if (!begin_word(scan))
+            return false;
+        scan->at++;
+        return true;
+    case '\0':
+        return wrong_line(scan, "a NUL octet");
+    default:
+        return begin_word(scan);
+    }
+}
+
+static bool scan_lines(struct scan *scan)
+{
+    for (; scan->at < scan->size; scan->at++)
+        if (!scan_octet(scan))
+            return false;
+    if (scan->depth > 0)
+        return wrong_line(scan, "a parenthesis is not closed");
+    return scan->size == 0 || scan->data[scan->size - 1] == '\n' ||
+           wrong_line(scan, "the last line was cut");
+}
+
 /* What reads one file. */
 struct lines {
     FILE *file;
     ldns_rdf *origin, *before;
     uint32_t ttl;
     int line;
+    size_t entries;
 };
 
 static bool keep(struct textzone *text, const ldns_rr *ldns, const uint8_t *apex,
                  struct records *records, struct zone *zone, struct zone_fault *fault, int line)
 {
-    const uint8_t *owner = copy_owner(text, ldns_rr_owner(ldns));
-    if (owner == NULL)
+    struct rr rr = {.type = (uint16_t)ldns_rr_get_type(ldns)};
+    if (rr.type == 0)
+        return fault_set(fault, ZONE_DAMAGED, "line %d: not a type of records", line);
+    rr.owner = copy_owner(text, ldns_rr_owner(ldns));
+    if (rr.owner == NULL)
         return fault_set(fault, ZONE_IO, "out of memory");
     bool in = ldns_rr_get_class(ldns) == LDNS_RR_CLASS_IN;
-    if (!in || !wirename_within(owner, apex)) {
+    if (!in || !wirename_within(rr.owner, apex)) {
         (*(in ? &zone->outside : &zone->other_class))++;
         return true;
     }
-    struct rr rr = {.owner = owner, .type = (uint16_t)ldns_rr_get_type(ldns)};
     if (rr_bit(rr.type) == 0)
         return true;
     size_t rdlen;
@@ -150,14 +285,16 @@ static bool read_lines(struct textzone *text, struct lines *lines, const uint8_t
         ldns_status status = ldns_rr_new_frm_fp_l(&ldns, lines->file, &lines->ttl, &lines->origin,
                                                   &lines->before, &lines->line);
         bool good = true;
-        if (status == LDNS_STATUS_OK)
+        if (status == LDNS_STATUS_OK) {
             good = keep(text, ldns, apex, records, zone, fault, begin);
-        else if (status == LDNS_STATUS_MEM_ERR)
+            lines->entries++;
+        } else if (status == LDNS_STATUS_MEM_ERR) {
             good = fault_set(fault, ZONE_IO, "out of memory");
-        else if (status != LDNS_STATUS_SYNTAX_EMPTY && status != LDNS_STATUS_SYNTAX_TTL &&
-                 status != LDNS_STATUS_SYNTAX_ORIGIN)
+        } else if (status != LDNS_STATUS_SYNTAX_EMPTY && status != LDNS_STATUS_SYNTAX_TTL &&
+                   status != LDNS_STATUS_SYNTAX_ORIGIN) {
             good = fault_set(fault, ZONE_DAMAGED, "line %d: %s", begin,
                              ldns_get_errorstr_by_id(status));
+        }
         ldns_rr_free(ldns);
         if (!good)
             return false;
@@ -168,10 +305,11 @@ static bool read_lines(struct textzone *text, struct lines *lines, const uint8_t
 bool textzone_read(struct textzone *text, const uint8_t *data, size_t size, const uint8_t *apex,
                    struct records *records, struct zone *zone, struct zone_fault *fault)
 {
-    const uint8_t *nul = memchr(data, 0, size);
-    if (nul != NULL)
-        return fault_set(fault, ZONE_DAMAGED, "offset 0x%zx: a NUL octet in a text file",
-                         (size_t)(nul - data));
+    struct scan scan = {.data = data, .size = size, .line = 1, .begin = 1, .fault = fault};
+    if (!scan_lines(&scan))
+        return false;
+    if (size == 0)
+        return true;
     struct lines lines = {
         .file = fmemopen((void *)(uintptr_t)data, size, "r"),
         .origin = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, wirename_size(apex), apex),
@@ -184,5 +322,8 @@ bool textzone_read(struct textzone *text, const uint8_t *data, size_t size, cons
         (void)fclose(lines.file);
     ldns_rdf_deep_free(lines.origin);
     ldns_rdf_deep_free(lines.before);
+    if (good && lines.entries != scan.entries)
+        return fault_set(fault, ZONE_DAMAGED, "line %u: %zu entries up to here, and %zu were read",
+                         scan.line, scan.entries, lines.entries);
     return good;
 }
