@@ -65,11 +65,12 @@ static int memory_file(const void *data, size_t size)
 /* Applies so many octets as a journal to a copy of the records; *after gets their number. */
 static enum journal_status apply(struct setup *s, const uint8_t *data, size_t size, size_t *after)
 {
-    struct records copy = {.list = NULL};
+    struct records copy = {.count = s->records.count, .room = s->records.count};
     struct journal_buffer buffer = {.data = NULL};
     uint32_t serial = s->serial;
-    for (size_t i = 0; i < s->records.count; i++)
-        cr_assert(records_add(&copy, &s->records.list[i]));
+    copy.list = malloc(copy.count * sizeof *copy.list);
+    cr_assert_not_null(copy.list);
+    memcpy(copy.list, s->records.list, copy.count * sizeof *copy.list);
     int fd = memory_file(data, size);
     s->fault.text[0] = '\0';
     enum journal_status status =
@@ -81,7 +82,7 @@ static enum journal_status apply(struct setup *s, const uint8_t *data, size_t si
     }
     if (status == JOURNAL_DAMAGED || status == JOURNAL_STRANGE || status == JOURNAL_FAILED)
         cr_expect_str_not_empty(s->fault.text);
-    for (size_t i = 1; i < copy.count; i++)
+    for (size_t i = 1; status == JOURNAL_APPLIED && i < copy.count; i++)
         cr_assert_leq(wirename_compare(copy.list[i - 1].owner, copy.list[i].owner), 0);
     if (after != NULL)
         *after = copy.count;
