@@ -13,16 +13,26 @@
 #define PAUSE_SECONDS 1
 
 /* The statements that write; each is executed for many rows at once. */
-enum { WRITE_CLAIM, WRITE_INSERT, WRITE_UPDATE, WRITE_PASS, WRITE_DELETE, WRITE_FORGET, WRITES };
+enum {
+    WRITE_CLAIM,
+    WRITE_RECLAIM,
+    WRITE_INSERT,
+    WRITE_UPDATE,
+    WRITE_PASS,
+    WRITE_DELETE,
+    WRITE_FORGET,
+    WRITES
+};
 static const struct {
     const char *sql;
     size_t columns;
 } writes[WRITES] = {
-    [WRITE_CLAIM] = {"INSERT INTO import_claim (source, name, route, last_seen, gone_since) "
-                     "VALUES (?, ?, ?, FROM_UNIXTIME(?), IF(?, CURRENT_TIMESTAMP, NULL)) "
-                     "ON DUPLICATE KEY UPDATE route = VALUES(route), "
-                     "last_seen = VALUES(last_seen), gone_since = VALUES(gone_since)",
+    [WRITE_CLAIM] = {"INSERT INTO import_claim (route, last_seen, gone_since, name, source) "
+                     "VALUES (?, FROM_UNIXTIME(?), IF(?, CURRENT_TIMESTAMP, NULL), ?, ?)",
                      5},
+    [WRITE_RECLAIM] = {"UPDATE import_claim SET route = ?, last_seen = FROM_UNIXTIME(?), "
+                       "gone_since = IF(?, CURRENT_TIMESTAMP, NULL) WHERE name = ? AND source = ?",
+                       5},
     [WRITE_INSERT] = {"INSERT INTO domain (name, route, relay, recipients, source) "
                       "VALUES (?, ?, ?, ?, ?)",
                       5},
@@ -215,9 +225,10 @@ static bool add_change(struct writing *writing, const struct plan_change *change
         return sqlrun_bulk_add(writing->bulks[WRITE_FORGET], forget, writing->fault);
     }
     bool gone = change->action == PLAN_CLAIM_GONE;
-    const char *const claim[] = {source, change->name, change->new_route,
-                                 gone ? writing->last_run : writing->now, gone ? "1" : "0"};
-    return sqlrun_bulk_add(writing->bulks[WRITE_CLAIM], claim, writing->fault);
+    const char *const claim[] = {change->new_route, gone ? writing->last_run : writing->now,
+                                 gone ? "1" : "0", change->name, source};
+    return sqlrun_bulk_add(writing->bulks[change->claimed ? WRITE_RECLAIM : WRITE_CLAIM], claim,
+                           writing->fault);
 }
 
 static bool read_relay(const char *const *values, const unsigned long *lengths, void *context)

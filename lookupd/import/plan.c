@@ -88,7 +88,7 @@ static void *grow(struct making *making, void *list, size_t count, size_t *room,
 }
 
 static struct plan_change *add_change(struct making *making, enum plan_action action,
-                                      const char *name, const struct verdict *verdict)
+                                      const struct plan_claim *claim, const struct verdict *verdict)
 {
     static struct plan_change spare; /* takes what is written after memory ran out */
     struct plan *plan = making->plan;
@@ -97,7 +97,8 @@ static struct plan_change *add_change(struct making *making, enum plan_action ac
     if (making->failed)
         return &spare;
     struct plan_change *change = &plan->changes[plan->change_count++];
-    *change = (struct plan_change){.action = action, .name = name, .verdict = *verdict};
+    *change = (struct plan_change){
+        .action = action, .name = claim->name, .claimed = claim->claimed, .verdict = *verdict};
     plan->counts[action]++;
     return change;
 }
@@ -162,11 +163,11 @@ static void plan_claim_there(struct making *making, const struct plan_claim *cla
                              const struct verdict *verdict, bool *rerouted)
 {
     if (!claim->claimed || claim->gone_since != 0) {
-        struct plan_change *change = add_change(making, PLAN_CLAIM, claim->name, verdict);
+        struct plan_change *change = add_change(making, PLAN_CLAIM, claim, verdict);
         change->old_route = claim->route;
         change->new_route = verdict->route;
     } else if (!same_text(claim->route, verdict->route)) {
-        struct plan_change *change = add_change(making, PLAN_CLAIM_ROUTE, claim->name, verdict);
+        struct plan_change *change = add_change(making, PLAN_CLAIM_ROUTE, claim, verdict);
         change->old_route = claim->route;
         change->new_route = verdict->route;
         *rerouted = true;
@@ -184,7 +185,7 @@ static void plan_row_there(struct making *making, const struct plan_claim *claim
         if (same_text(claim->row_route, verdict->route) &&
             same_text(claim->row_relay, verdict->relay))
             return;
-        struct plan_change *change = add_change(making, PLAN_UPDATE, claim->name, verdict);
+        struct plan_change *change = add_change(making, PLAN_UPDATE, claim, verdict);
         change->old_route = claim->row_route;
         change->old_relay = claim->row_relay;
         change->new_route = verdict->route;
@@ -195,7 +196,7 @@ static void plan_row_there(struct making *making, const struct plan_claim *claim
             add_note(making, claim->row_source ? PLAN_ROW_OF_OTHER : PLAN_ROW_OF_PEOPLE, claim,
                      verdict);
     } else if (!fence) {
-        struct plan_change *change = add_change(making, PLAN_INSERT, claim->name, verdict);
+        struct plan_change *change = add_change(making, PLAN_INSERT, claim, verdict);
         change->new_route = verdict->route;
         change->new_relay = verdict->relay;
         count_row(making, making->conf->recipients == IMPORT_RECIPIENTS_ANY);
@@ -223,7 +224,7 @@ static void plan_gone(struct making *making, const struct plan_claim *claim,
     if (!claim->claimed && !ours)
         return;
     if (newly) {
-        struct plan_change *change = add_change(making, PLAN_CLAIM_GONE, claim->name, verdict);
+        struct plan_change *change = add_change(making, PLAN_CLAIM_GONE, claim, verdict);
         change->old_route = claim->route;
         change->new_route = claim->claimed ? claim->route : claim->row_route;
         making->plan->newly_gone++;
@@ -231,19 +232,19 @@ static void plan_gone(struct making *making, const struct plan_claim *claim,
     bool over = newly ? making->conf->hold == 0
                       : state->now - claim->gone_since >= (time_t)making->conf->hold;
     if (ours && claim->heir) {
-        struct plan_change *change = add_change(making, PLAN_PASS, claim->name, verdict);
+        struct plan_change *change = add_change(making, PLAN_PASS, claim, verdict);
         change->heir = claim->heir;
         change->old_route = claim->row_route;
         change->old_relay = claim->row_relay;
     } else if (ours && over) {
-        struct plan_change *change = add_change(making, PLAN_DELETE, claim->name, verdict);
+        struct plan_change *change = add_change(making, PLAN_DELETE, claim, verdict);
         change->old_route = claim->row_route;
         change->old_relay = claim->row_relay;
     } else if (ours) {
         count_row(making, claim->row_any);
     } else if (over && !newly && !claim->kept) {
         /* the claim of a row that is not ours: nothing hangs on it */
-        add_change(making, PLAN_CLAIM_DELETE, claim->name, verdict)->old_route = claim->route;
+        add_change(making, PLAN_CLAIM_DELETE, claim, verdict)->old_route = claim->route;
     }
 }
 

@@ -67,6 +67,7 @@ struct plan_change {
     const char *old_route, *new_route; /* of the claim, or of the row; NULL: none */
     const char *old_relay, *new_relay; /* of the row */
     const char *heir;                  /* PLAN_PASS */
+    bool claimed;                      /* the claim is there already */
     struct verdict verdict;            /* why; its name may be NULL when no zone is known for it */
 };
 

@@ -1,0 +1,214 @@
+#include "import/gather.h"
+
+#include "import/catalog.h"
+#include "import/checkconf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* What zones without views are in. */
+#define DEFAULT_VIEW "_default"
+
+struct gathering {
+    const struct importconf *conf;
+    const struct gather_listener *listener;
+    struct gathered *gathered;
+    struct zone_reader *reader;
+    bool catalog_unread;
+};
+
+static void tell_detail(const char *line, void *context)
+{
+    const struct gather_listener *listener = context;
+    if (listener->detail)
+        listener->detail(line, listener->context);
+}
+
+static void tell_unread(const struct gathering *gathering, const char *text)
+{
+    if (gathering->listener->unread)
+        gathering->listener->unread(text, gathering->listener->context);
+}
+
+static bool fail(struct gathered *gathered, const char *text)
+{
+    snprintf(gathered->error, sizeof gathered->error, "%s", text);
+    return false;
+}
+
+static bool load_output(const struct importconf *conf, struct checkconf_output *output, char *error,
+                        size_t error_size)
+{
+    if (conf->zones == IMPORT_ZONES_FILE)
+        return checkconf_load(conf->zones_file, output, error, error_size);
+    const char *const plain[] = {conf->checkconf, "-px", conf->named_conf, NULL};
+    const char *const confined[] = {conf->checkconf,  "-px", "-t", conf->chroot,
+                                    conf->named_conf, NULL};
+    return checkconf_run(conf->chroot ? confined : plain, output, error, error_size);
+}
+
+static bool read_list(struct gathering *gathering)
+{
+    const struct importconf *conf = gathering->conf;
+    struct gathered *gathered = gathering->gathered;
+    struct checkconf_output output;
+    char error[1000];
+    if (!load_output(conf, &output, error, sizeof error))
+        return fail(gathered, error);
+    /* the listener is not written through: the type has no const for others' sake */
+    struct gather_listener listener = *gathering->listener;
+    gathered->list =
+        zonelist_parse(output.text, output.len, conf, tell_detail, &listener, error, sizeof error);
+    free(output.text);
+    if (gathered->list)
+        return true;
+    snprintf(gathered->error, sizeof gathered->error, "%s: %s",
+             conf->zones == IMPORT_ZONES_FILE ? conf->zones_file : conf->checkconf, error);
+    return false;
+}
+
+/* Zones of rndc addzone. A file of them that cannot be read fails the run: half a list would look
+ * like zones that went away. */
+static bool read_added(struct gathering *gathering, const char *item)
+{
+    const struct importconf *conf = gathering->conf;
+    struct gathered *gathered = gathering->gathered;
+    const char *path = item[0] == '/' ? item : strchr(item, ':') + 1;
+    char view[300] = DEFAULT_VIEW;
+    if (path != item)
+        snprintf(view, sizeof view, "%.*s", (int)(path - item - 1), item);
+    const char *const argv[] = {conf->nzd2nzf, path, NULL};
+    struct checkconf_output output;
+    char error[1000];
+    if (!checkconf_run(argv, &output, error, sizeof error))
+        return fail(gathered, error);
+    bool good =
+        zonelist_add_nzf(gathered->list, output.text, output.len, view, conf, error, sizeof error);
+    free(output.text);
+    if (!good)
+        snprintf(gathered->error, sizeof gathered->error, "%s: %s", path, error);
+    return good;
+}
+
+static const struct zonelist_zone *find_entry(const struct zonelist *list,
+                                              const struct zonelist_catalog *catalog)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (wirename_equal(list->zones[i].name, catalog->name) &&
+            strcmp(list->zones[i].view, catalog->view) == 0)
+            return &list->zones[i];
+    return NULL;
+}
+
+static void read_catalog(struct gathering *gathering, const struct zonelist_catalog *catalog)
+{
+    struct zonelist *list = gathering->gathered->list;
+    const struct zonelist_zone *entry = find_entry(list, catalog);
+    struct zone_fault fault = {.text = "it is no zone of this server"};
+    char name[WIRENAME_TEXT_SIZE], error[600], text[sizeof name + sizeof error + 64];
+    const struct zone *zone = NULL;
+    if (entry)
+        zone = zone_read(gathering->reader, entry->name, entry->file, entry->journal, &fault);
+    if (zone && catalog_add_members(list, catalog, zone, gathering->conf, error, sizeof error))
+        return;
+    snprintf(text, sizeof text, "catalog %s: %s", wirename_print(catalog->name, name),
+             zone ? error : fault.text);
+    tell_unread(gathering, text);
+    gathering->gathered->zones.catalogs++;
+    gathering->catalog_unread = true;
+}
+
+static void note_zone(struct gathering *gathering, const struct zonelist_zone *entry,
+                      const struct zone *zone)
+{
+    struct gather_zones *zones = &gathering->gathered->zones;
+    char name[WIRENAME_TEXT_SIZE], text[sizeof name + 200];
+    zones->read++;
+    zones->behind += zone->journal == ZONE_JOURNAL_APPLIED;
+    if (gathering->listener->detail && zone_reader_note(gathering->reader)[0] != '\0')
+        gathering->listener->detail(zone_reader_note(gathering->reader),
+                                    gathering->listener->context);
+    time_t silent = time(NULL) - zone->contact;
+    if (zone->contact == 0 || silent <= (time_t)zone->expire)
+        return;
+    zones->expired++;
+    if (gathering->listener->detail) {
+        snprintf(text, sizeof text,
+                 "%s: expired: its primary has been silent for %lld days; its rows are kept",
+                 wirename_print(entry->name, name), (long long)silent / 86400);
+        gathering->listener->detail(text, gathering->listener->context);
+    }
+}
+
+static bool read_zone(struct gathering *gathering, const struct zonelist_zone *entry)
+{
+    struct gathered *gathered = gathering->gathered;
+    struct zone_fault fault;
+    const struct zone *zone =
+        zone_read(gathering->reader, entry->name, entry->file, entry->journal, &fault);
+    if (zone) {
+        note_zone(gathering, entry, zone);
+        return mailrules_add(gathered->rules, entry, zone);
+    }
+    char name[WIRENAME_TEXT_SIZE], text[sizeof name + sizeof fault.text + 8];
+    snprintf(text, sizeof text, "%s: %s", wirename_print(entry->name, name), fault.text);
+    tell_unread(gathering, text);
+    gathered->zones.unread++;
+    gathered->zones.unread_kinds[fault.kind]++;
+    return mailrules_add_unread(gathered->rules, entry, fault.kind);
+}
+
+static bool read_zones(struct gathering *gathering)
+{
+    struct gathered *gathered = gathering->gathered;
+    const struct zonelist *list = gathered->list;
+    const struct gather_listener *listener = gathering->listener;
+    size_t total = 0;
+    for (size_t i = 0; i < list->count; i++)
+        total += list->zones[i].skip == ZONE_READ;
+    gathered->zones.listed = total;
+    gathered->zones.skipped = list->count - total;
+    size_t done = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        if (list->zones[i].skip != ZONE_READ)
+            continue;
+        if (!read_zone(gathering, &list->zones[i]))
+            return false;
+        done++;
+        if (listener->progress)
+            listener->progress(done, total, listener->context);
+    }
+    return true;
+}
+
+bool gather(const struct importconf *conf, const struct gather_listener *listener,
+            struct gathered *gathered)
+{
+    struct gathering gathering = {.conf = conf, .listener = listener, .gathered = gathered};
+    *gathered = (struct gathered){.list = NULL};
+    if (!read_list(&gathering))
+        return false;
+    for (char **item = conf->added_zones; item && *item; item++)
+        if (!read_added(&gathering, *item))
+            return false;
+    gathering.reader = zone_reader_new(&conf->limits);
+    gathered->rules = mailrules_new(conf);
+    bool good = gathering.reader && gathered->rules;
+    /* members first: the list grows, and the rules borrow from it */
+    for (size_t i = 0; good && i < gathered->list->catalog_count; i++)
+        read_catalog(&gathering, &gathered->list->catalogs[i]);
+    if (good && gathering.catalog_unread)
+        mailrules_add_unread_catalog(gathered->rules);
+    good = good && read_zones(&gathering) && mailrules_decide(gathered->rules);
+    zone_reader_free(gathering.reader);
+    return good || fail(gathered, "no memory");
+}
+
+void gather_clear(struct gathered *gathered)
+{
+    mailrules_free(gathered->rules);
+    zonelist_free(gathered->list);
+    *gathered = (struct gathered){.list = NULL};
+}
