@@ -209,6 +209,8 @@ Test(journal, every_octet_wrong)
             uint8_t right = s.journal[at];
             if (at >= 64 && at < 512) /* the index is not read */
                 continue;
+            if (i >= 2 && at % 7 != 0) /* long ones; the fuzzer goes further */
+                continue;
             for (size_t w = 0; w <= COUNT(wrong); w++) {
                 s.journal[at] = w < COUNT(wrong) ? wrong[w] : (uint8_t)(right ^ 1);
                 (void)apply(&s, s.journal, s.journal_size, NULL);

@@ -2,7 +2,8 @@
  * places, and files that change while they are read. */
 #include "zone_samples.h"
 
-#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -284,7 +285,7 @@ Test(zone, no_fault_shows_what_the_file_holds)
     }
 }
 
-Test(zone, not_regular, .timeout = 10)
+Test(zone, not_regular)
 {
     struct made made = make(NULL, 0);
     cr_assert(mkdir(made.file, 0700) == 0);
@@ -420,4 +421,102 @@ Test(zone, readers_are_used_again)
             zone_reader_free(fresh);
         }
     zone_reader_free(shared);
+}
+
+/*
+ * named replaces the file by rename(2), writes a journal beside it, removes it, while we read: what
+ * is read is one of the versions that there were, as a whole.
+ */
+struct replacing {
+    struct made made;
+    atomic_bool stop;
+};
+
+static void put_file(const char *sample, const char *folder, const char *path)
+{
+    char *from = zone_sample_path(sample), beside[128];
+    size_t size;
+    uint8_t *data = zone_sample_load(from, &size);
+    snprintf(beside, sizeof beside, "%s/tmp-1234567890", folder);
+    FILE *f = fopen(beside, "wb");
+    cr_assert(f != NULL && fwrite(data, 1, size, f) == size && fclose(f) == 0);
+    cr_assert(rename(beside, path) == 0);
+    free(data);
+    free(from);
+}
+
+static void *replace(void *context)
+{
+    struct replacing *replacing = context;
+    const struct made *made = &replacing->made;
+    while (!atomic_load(&replacing->stop)) {
+        put_file("changes/changes.0.db", made->folder, made->file);
+        put_file("changes/changes.jnl", made->folder, made->journal);
+        put_file("changes/changes.4.db", made->folder, made->file); /* the dump after an IXFR */
+        (void)unlink(made->journal);                                /* an AXFR */
+    }
+    return NULL;
+}
+
+Test(zone, files_that_are_replaced_while_they_are_read)
+{
+    static struct replacing replacing;
+    struct made *made = &replacing.made;
+    pthread_t thread;
+    struct zone_lines judges[2] = {zone_lines_judge("changes.0"), zone_lines_judge("changes.4")};
+    size_t seen[2] = {0}, applied = 0;
+    *made = make(NULL, 0);
+    cr_assert(wirename_parse("changes.example", 15, made->apex));
+    put_file("changes/changes.0.db", made->folder, made->file);
+    cr_assert(pthread_create(&thread, NULL, replace, &replacing) == 0);
+    for (int i = 0; i < 100000 && (i < 2000 || seen[0] == 0 || seen[1] == 0 || applied == 0); i++) {
+        const struct zone *zone = read_made(made);
+        cr_assert_not_null(zone, "%s", made->fault.text);
+        cr_assert(zone->serial == 1 || zone->serial == 100, "%u", zone->serial);
+        seen[zone->serial == 100]++;
+        applied += zone->journal == ZONE_JOURNAL_APPLIED;
+        cr_assert_neq(zone->journal, ZONE_JOURNAL_FAULT, "%s", zone_reader_note(made->reader));
+        struct zone_lines lines = zone_lines_of(zone);
+        zone_lines_expect_equal(&lines, &judges[zone->serial == 100], "replaced");
+        zone_lines_free(&lines);
+    }
+    atomic_store(&replacing.stop, true);
+    cr_assert(pthread_join(thread, NULL) == 0);
+    cr_expect(seen[0] > 0 && seen[1] > 0 && applied > 0);
+    zone_lines_free(&judges[0]);
+    zone_lines_free(&judges[1]);
+    made_free(made);
+}
+
+/* A journal of another version makes the reader look again when the file is another by now; not for
+ * ever. */
+static void *replace_once(void *context)
+{
+    struct replacing *replacing = context;
+    const struct made *made = &replacing->made;
+    while (!atomic_load(&replacing->stop))
+        put_file("changes/changes.2.db", made->folder, made->file);
+    return NULL;
+}
+
+Test(zone, a_file_that_is_always_replaced_is_read_all_the_same)
+{
+    static struct replacing replacing;
+    struct made *made = &replacing.made;
+    pthread_t thread;
+    *made = make(NULL, 0);
+    cr_assert(wirename_parse("changes.example", 15, made->apex));
+    put_file("changes/changes.2.db", made->folder, made->file);
+    put_file("secA/slaves/other-name.jnl", made->folder, made->journal); /* never of this file */
+    cr_assert(pthread_create(&thread, NULL, replace_once, &replacing) == 0);
+    for (int i = 0; i < 2000; i++) {
+        const struct zone *zone = read_made(made);
+        cr_assert_not_null(zone, "%s", made->fault.text);
+        cr_expect_eq(zone->serial, 3);
+        cr_expect_eq(zone->journal, ZONE_JOURNAL_FAULT);
+        cr_expect_gt(zone->node_count, 10);
+    }
+    atomic_store(&replacing.stop, true);
+    cr_assert(pthread_join(thread, NULL) == 0);
+    made_free(made);
 }
