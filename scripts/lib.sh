@@ -29,12 +29,14 @@ packages_build=(
     libssl-dev       # to clear the error queue of OpenSSL, which Connector/C uses
     libunistring-dev # folding text as Postfix does
     libcriterion-dev # unit tests
+    libldns-dev      # lookupd-import: zone files in text
 )
 packages_run=(
     mariadb-server mariadb-client   # a private one in each sandbox
     postfix                         # a private one in tests and demo; postmap and smtp-sink
     python3 python3-pymysql         # the sandbox
     python3-pytest                  # system tests
+    bind9 bind9-utils               # lookupd-import: private primaries and secondaries, named-checkconf
 )
 packages_bench=(
     postfix-mysql # what lookupd is measured against

@@ -128,7 +128,10 @@ static bool lock_rows(struct writing *writing, const struct plan_change *changes
     if (writing->count == 0)
         return true;
     MYSQL *mysql = writing->apply->mysql;
-    char *sql = sqlrun_list("SELECT name, source, route, relay FROM domain WHERE name IN ",
+    /* in a small table the optimizer would rather read all of it, and wait for rows of no concern
+     */
+    char *sql = sqlrun_list("SELECT name, source, route, relay FROM domain FORCE INDEX (PRIMARY) "
+                            "WHERE name IN ",
                             writing->count, " FOR UPDATE");
     bool good = sql && sqlrun_query(mysql, sql, parameters, writing->count, read_locked, writing,
                                     writing->fault);
@@ -137,7 +140,8 @@ static bool lock_rows(struct writing *writing, const struct plan_change *changes
         return good;
     /* a claim that comes or goes now decides whether a row is deleted or passed on */
     parameters[writing->count] = writing->apply->conf->source;
-    sql = sqlrun_list("SELECT name, source FROM import_claim WHERE gone_since IS NULL AND name IN ",
+    sql = sqlrun_list("SELECT name, source FROM import_claim FORCE INDEX (name) "
+                      "WHERE gone_since IS NULL AND name IN ",
                       writing->count, " AND source <> ? LOCK IN SHARE MODE");
     good = sql && sqlrun_query(mysql, sql, parameters, writing->count + 1, read_claimed, writing,
                                writing->fault);
