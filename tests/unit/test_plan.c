@@ -300,7 +300,7 @@ static void fill(size_t count, size_t gone, size_t changed)
 {
     state.count = rules.count = 0;
     for (size_t i = 0; i < count; i++) {
-        snprintf(names[i], sizeof names[i], "d%04zu.example", i);
+        snprintf(names[i], sizeof names[i], "d%04u.example", (unsigned)i % 10000);
         add_claim(names[i], "relay:");
         if (i >= gone)
             add_verdict(names[i], i >= count - changed ? "relay:[b.example]:25" : "relay:");
