@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY  86400
+#define DAY  ((time_t)86400)
 #define NOW  ((time_t)1700000000)
 #define OURS "bind:ns2"
 
@@ -26,7 +26,7 @@ static struct verdict find(const void *context, const char *name)
 static void begin(void)
 {
     conf = (struct importconf){.source = strdup(OURS),
-                               .hold = DAY,
+                               .hold = (int)DAY,
                                .max_delete_percent = 10,
                                .recipients = IMPORT_RECIPIENTS_ANY};
     state = (struct plan_state){.list = claims, .fenced = fences, .now = NOW};
