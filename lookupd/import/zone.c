@@ -185,7 +185,7 @@ static const struct rr *find_soa(const struct zone_reader *reader, struct zone_f
         if (rr->type != RR_SOA)
             continue;
         if (soa != NULL || !wirename_equal(rr->owner, reader->apex)) {
-            fault_set(fault, ZONE_OTHER_ZONE, "holds more SOA records than the zone's own");
+            fault_set(fault, ZONE_OTHER_ZONE, "has other SOA records than the zone's one");
             return NULL;
         }
         soa = rr;

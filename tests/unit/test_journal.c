@@ -309,6 +309,35 @@ Test(journal, an_unfinished_transaction_is_not_seen)
     setup_free(&s);
 }
 
+/* Header and transaction say one serial, the SOA record says another. */
+Test(journal, the_soa_record_has_the_last_word)
+{
+    struct setup s;
+    setup(&s, &cases[0]);
+    put32(s.journal + 24, 3);
+    put32(s.journal + 512 + 12, 3);
+    cr_expect_eq(apply(&s, s.journal, s.journal_size, NULL), JOURNAL_DAMAGED);
+    cr_expect_not_null(strstr(s.fault.text, "SOA"), "%s", s.fault.text);
+    setup_free(&s);
+}
+
+/* The last record has room for its owner and nine octets, where ten are needed. */
+Test(journal, the_last_record_ends_with_the_file)
+{
+    static const uint8_t record[] = {0, 0, 0, 12, 1, 'a', 0, 0, 1, 0, 1, 0, 0, 0, 60, 0};
+    struct setup s;
+    uint8_t made[2000];
+    setup(&s, &cases[0]);
+    cr_assert_lt(s.journal_size + sizeof record, sizeof made);
+    memcpy(made, s.journal, s.journal_size);
+    memcpy(made + s.journal_size, record, sizeof record);
+    put32(made + 512, get32(made + 512) + sizeof record);
+    put32(made + 28, get32(made + 28) + sizeof record);
+    cr_expect_eq(apply(&s, made, s.journal_size + sizeof record, NULL), JOURNAL_DAMAGED);
+    cr_expect_not_null(strstr(s.fault.text, "no room"), "%s", s.fault.text);
+    setup_free(&s);
+}
+
 /* RFC 1982: serials go round. */
 Test(journal, serials_go_round)
 {

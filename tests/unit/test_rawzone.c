@@ -5,7 +5,9 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-/* What came of reading octets as a zone; the records are not looked at. */
+/* What came of reading octets as a zone; of the records only their number is kept. */
+static size_t record_count;
+
 static bool read_octets(const uint8_t *data, size_t size, const uint8_t *apex,
                         struct zone_fault *fault, struct zone *zone)
 {
@@ -16,6 +18,7 @@ static bool read_octets(const uint8_t *data, size_t size, const uint8_t *apex,
     *zone = (struct zone){.apex = apex};
     fault->text[0] = '\0';
     bool good = rawzone_read(exact, size, apex, &records, zone, fault);
+    record_count = records.count;
     records_free(&records);
     free(exact);
     return good;
@@ -280,5 +283,34 @@ Test(rawzone, class_and_owner)
             continue;
         cr_expect_eq(zone.outside, cases[i].outside, "case %zu", i);
         cr_expect_eq(zone.other_class, cases[i].other_class, "case %zu", i);
+        cr_expect_eq(record_count, 1 - cases[i].outside - cases[i].other_class, "case %zu", i);
     }
+}
+
+/* Nothing follows in memory: a length that is one too large must be seen before it is used. */
+Test(rawzone, the_last_record_ends_with_the_file)
+{
+    uint8_t data[100];
+    struct zone_fault fault;
+    struct zone zone;
+    size_t size = make_set(data, "\0\1", "\1z\0", 3, "\3abc", 4);
+    data[31] = RR_TXT;
+    cr_assert(read_octets(data, size, (const uint8_t *)"\1z", &fault, &zone), "%s", fault.text);
+    for (int more = 1; more < 4; more++) {
+        data[size - 5]++;
+        cr_expect_not(read_octets(data, size, (const uint8_t *)"\1z", &fault, &zone));
+        expect_told(&fault, "txt");
+    }
+}
+
+Test(rawzone, a_set_without_records)
+{
+    uint8_t data[100];
+    struct zone_fault fault;
+    struct zone zone;
+    size_t size = make_set(data, "\0\1", "\1z\0", 3, "", 0) - 2; /* nor the last one's length */
+    data[27] = (uint8_t)(size - 24);
+    data[41] = 0;
+    cr_expect_not(read_octets(data, size, (const uint8_t *)"\1z", &fault, &zone));
+    cr_expect_not_null(strstr(fault.text, "number of records"), "%s", fault.text);
 }

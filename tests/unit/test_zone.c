@@ -252,9 +252,11 @@ Test(zone, faults)
     made = make_text("other.example. 60 IN SOA a. b. 1 2 3 4 5\n");
     expect_fault(&made, ZONE_OTHER_ZONE, "file of another zone");
     made = make_text(SOA "x SOA ns.z.example. h.z.example. 7 2 3 4 5\n");
-    expect_fault(&made, ZONE_OTHER_ZONE, "more SOA");
+    expect_fault(&made, ZONE_OTHER_ZONE, "other SOA");
+    made = make_text("x.z.example. 60 IN SOA a. b. 1 2 3 4 5\n");
+    expect_fault(&made, ZONE_OTHER_ZONE, "other SOA");
     made = make_text(SOA "@ SOA ns.z.example. h.z.example. 8 2 3 4 5\n");
-    expect_fault(&made, ZONE_OTHER_ZONE, "more SOA");
+    expect_fault(&made, ZONE_OTHER_ZONE, "other SOA");
     made = make_text("root:$6$secret:19000:0:99999:7:::\n");
     expect_fault(&made, ZONE_DAMAGED, "line 1: ");
     made = make_text(SOA "x MX secret mail\n");
