@@ -91,8 +91,10 @@ bool rr_normalize(unsigned type, uint8_t *rdata, size_t rdlen)
     case RR_DNAME:
         return take_name(rdata, rdlen, &at) && at == rdlen;
     case RR_SOA:
-        return take_name(rdata, rdlen, &at) && take_name(rdata, rdlen, &at) &&
-               rdlen - at == SOA_NUMBERS;
+        for (int names = 0; names < 2; names++)
+            if (!take_name(rdata, rdlen, &at))
+                return false;
+        return rdlen - at == SOA_NUMBERS;
     default:
         return true;
     }
