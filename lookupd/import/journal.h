@@ -6,10 +6,11 @@
  *   0   char[16] ";BIND LOG V9.2\n" (9.16.13 and later) or ";BIND LOG V9\n", NUL-padded
  *   16  u32 serial, u32 offset of the first transaction; 24 the same of the end
  *   32  u32 number of index entries; u32 source serial; u8 flags; zeros up to 64; index
- *   then transactions: u32 size, u32 count, u32 serial before, u32 serial after (older ones lack
- * the count, or have a 0 at the end instead), and size octets of records: u32 length, owner, u16
- * type, class, u32 ttl, u16 rdlen, rdata, in the order of an IXFR: SOA before, what goes, SOA
- * after, what comes.
+ *
+ * Then transactions: u32 size, u32 count, u32 serial before, u32 serial after (older ones lack the
+ * count, or have a 0 at the end instead), and size octets of records: u32 length, owner, u16 type,
+ * class, u32 ttl, u16 rdlen, rdata; in the order of an IXFR: SOA before, what goes, SOA after, what
+ * comes.
  */
 #ifndef LOOKUPD_JOURNAL_H
 #define LOOKUPD_JOURNAL_H

@@ -17,8 +17,7 @@
 #include "import/records.h"
 #include "import/zone.h"
 
-/* The first octets of a file tell the format. Fewer than four octets are text, 0 octets are none.
- */
+/* The first octets of a file tell the format. Fewer than four are text, none are SNIFF_EMPTY. */
 enum zone_sniff { SNIFF_EMPTY, SNIFF_RAW, SNIFF_MAP, SNIFF_OTHER_BINARY, SNIFF_TEXT };
 enum zone_sniff rawzone_sniff(const uint8_t *data, size_t size);
 

@@ -1,7 +1,9 @@
 /*
- * Zone files in text, as named writes them for masterfile-format text, in both styles, and as
- * people write them: RFC 1035 master files without $INCLUDE and $GENERATE. libldns reads the lines;
- * what it gives is checked as if it came from a raw file.
+ * Zone files in text, as named writes them for masterfile-format text, in both styles: RFC 1035
+ * master files without $INCLUDE and $GENERATE, each line with its end. libldns reads the lines; it
+ * lets much pass that is wrong, so quotes, parentheses, directives and the last line's end are
+ * looked at before, and what it gives is checked as if it came from a raw file. Like a raw file,
+ * one that was cut between two records looks whole.
  */
 #ifndef LOOKUPD_TEXTZONE_H
 #define LOOKUPD_TEXTZONE_H

@@ -3,10 +3,9 @@
  * it does not trust it: any user who can write in named's folder, and every primary, chooses what
  * it holds.
  *
- *   zone_reader  opens the file and the journal, tells the format by the first octets, has them
- * read by rawzone.h or textzone.h, brings them up to date by journal.h, sorts what they gave, and
- * marks what is not authoritative zone         what came out: the names in canonical order, each
- * with its records
+ * The reader opens file and journal, tells the format by the first octets, has the records read by
+ * rawzone.h or textzone.h and brought up to date by journal.h, sorts them, and marks what is not
+ * authoritative. The zone is what came out: the names in canonical order, each with its records.
  */
 #ifndef LOOKUPD_ZONE_H
 #define LOOKUPD_ZONE_H
