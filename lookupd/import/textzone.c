@@ -20,6 +20,8 @@ struct block {
 struct textzone {
     struct block *first, *current;
     const uint8_t *owner; /* of the record before: the same name is copied once */
+    size_t *masked;       /* numbers of entries in which mask_at_sign() did something, ascending */
+    size_t masked_count, masked_room, masked_next;
 };
 
 struct textzone *textzone_new(void)
@@ -42,6 +44,7 @@ void textzone_clear(struct textzone *text)
     }
     text->current = text->first;
     text->owner = NULL;
+    text->masked_count = text->masked_next = 0;
 }
 
 void textzone_free(struct textzone *text)
@@ -50,6 +53,7 @@ void textzone_free(struct textzone *text)
         return;
     textzone_clear(text);
     free(text->first);
+    free(text->masked);
     free(text);
 }
 
@@ -113,7 +117,8 @@ static uint8_t *copy_rdata(struct textzone *text, const ldns_rr *ldns, size_t *r
  * how many records there must be.
  */
 struct scan {
-    const uint8_t *data;
+    struct textzone *text;
+    uint8_t *data;
     size_t size, at;
     unsigned line;  /* the one under way */
     unsigned begin; /* where its entry begins: parentheses hold lines together */
@@ -175,6 +180,35 @@ static bool end_line(struct scan *scan)
     return true;
 }
 
+/*
+ * libldns takes a name in a record's data whose first label is an escaped "@" for the origin, which
+ * would make an MX of what is none. So it gets "?" instead, of the same length, and keep() puts the
+ * "@" back. (Texts are in quotes, where named writes them.)
+ */
+static bool mask_at_sign(struct scan *scan)
+{
+    static const char ends[] = ". \t\r\n;()";
+    const uint8_t *word = scan->data + scan->at;
+    size_t rest = scan->size - scan->at;
+    size_t len = rest > 2 && memcmp(word, "\\@", 2) == 0 ? 2 : 4;
+    bool owner = scan->words == 0 && (scan->at == 0 || word[-1] == '\n');
+    if (owner || rest <= len || (len == 4 && memcmp(word, "\\064", 4) != 0) ||
+        strchr(ends, word[len]) == NULL)
+        return true;
+    struct textzone *text = scan->text;
+    if (text->masked_count == text->masked_room) {
+        size_t room = text->masked_room > 0 ? 2 * text->masked_room : 16;
+        size_t *masked = reallocarray(text->masked, room, sizeof *masked);
+        if (masked == NULL)
+            return fault_set(scan->fault, ZONE_IO, "out of memory");
+        text->masked = masked;
+        text->masked_room = room;
+    }
+    text->masked[text->masked_count++] = scan->entries;
+    scan->data[scan->at + len - 1] = len == 2 ? '?' : '3';
+    return true;
+}
+
 /* From one quote to the next one, on the same line. */
 static bool skip_quoted(struct scan *scan)
 {
@@ -217,6 +251,8 @@ static bool scan_octet(struct scan *scan)
     case '\\':
         if (next == '\n')
             return wrong_line(scan, "the line ends within an escape");
+        if (!scan->in_word && !mask_at_sign(scan))
+            return false;
         if (!begin_word(scan))
             return false;
         scan->at++;
@@ -248,7 +284,21 @@ struct lines {
     size_t entries;
 };
 
-static bool keep(struct textzone *text, const ldns_rr *ldns, const uint8_t *apex,
+/* Undoes mask_at_sign() for the record that is the entry of this number. */
+static void unmask(struct textzone *text, size_t entry, unsigned type, uint8_t *rdata, size_t rdlen)
+{
+    size_t at = type == RR_MX ? 2 : 0;
+    while (text->masked_next < text->masked_count && text->masked[text->masked_next] < entry)
+        text->masked_next++;
+    if (text->masked_next == text->masked_count || text->masked[text->masked_next] != entry)
+        return;
+    bool named = type == RR_MX || type == RR_NS || type == RR_CNAME || type == RR_DNAME ||
+                 type == RR_PTR || type == RR_SOA;
+    if (named && rdlen > at + 1 && rdata[at] == 1 && rdata[at + 1] == '?')
+        rdata[at + 1] = '@';
+}
+
+static bool keep(struct textzone *text, size_t entry, const ldns_rr *ldns, const uint8_t *apex,
                  struct records *records, struct zone *zone, struct zone_fault *fault, int line)
 {
     struct rr rr = {.type = (uint16_t)ldns_rr_get_type(ldns)};
@@ -268,6 +318,7 @@ static bool keep(struct textzone *text, const ldns_rr *ldns, const uint8_t *apex
     uint8_t *rdata = copy_rdata(text, ldns, &rdlen);
     if (rdata == NULL)
         return fault_set(fault, ZONE_IO, "out of memory");
+    unmask(text, entry, rr.type, rdata, rdlen);
     if (!rr_normalize(rr.type, rdata, rdlen))
         return fault_set(fault, ZONE_DAMAGED, "line %d: malformed data in a record of type %u",
                          line, rr.type);
@@ -286,7 +337,7 @@ static bool read_lines(struct textzone *text, struct lines *lines, const uint8_t
                                                   &lines->before, &lines->line);
         bool good = true;
         if (status == LDNS_STATUS_OK) {
-            good = keep(text, ldns, apex, records, zone, fault, begin);
+            good = keep(text, lines->entries, ldns, apex, records, zone, fault, begin);
             lines->entries++;
         } else if (status == LDNS_STATUS_MEM_ERR) {
             good = fault_set(fault, ZONE_IO, "out of memory");
@@ -302,16 +353,17 @@ static bool read_lines(struct textzone *text, struct lines *lines, const uint8_t
     return true;
 }
 
-bool textzone_read(struct textzone *text, const uint8_t *data, size_t size, const uint8_t *apex,
+bool textzone_read(struct textzone *text, uint8_t *data, size_t size, const uint8_t *apex,
                    struct records *records, struct zone *zone, struct zone_fault *fault)
 {
-    struct scan scan = {.data = data, .size = size, .line = 1, .begin = 1, .fault = fault};
+    struct scan scan = {
+        .text = text, .data = data, .size = size, .line = 1, .begin = 1, .fault = fault};
     if (!scan_lines(&scan))
         return false;
     if (size == 0)
         return true;
     struct lines lines = {
-        .file = fmemopen((void *)(uintptr_t)data, size, "r"),
+        .file = fmemopen(data, size, "r"),
         .origin = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_DNAME, wirename_size(apex), apex),
         .line = 1,
     };

@@ -18,11 +18,12 @@ void textzone_clear(struct textzone *text);
 void textzone_free(struct textzone *text);
 
 /*
- * Reads a file that is in memory as a whole and appends the records of kept types, class IN and
- * within apex to records. Counts what it leaves out in zone. False with the fault (kind, and a text
- * of line and reason, without the file's name) when any line is not understood.
+ * Reads a file that is in memory as a whole (and may be changed) and appends the records of kept
+ * types, class IN and within apex to records. Counts what it leaves out in zone. False with the
+ * fault (kind, and a text of line and reason, without the file's name) when any line is not
+ * understood.
  */
-bool textzone_read(struct textzone *text, const uint8_t *data, size_t size, const uint8_t *apex,
+bool textzone_read(struct textzone *text, uint8_t *data, size_t size, const uint8_t *apex,
                    struct records *records, struct zone *zone, struct zone_fault *fault);
 
 #endif

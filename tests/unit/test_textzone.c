@@ -111,12 +111,11 @@ Test(textzone, what_is_refused)
 Test(textzone, names_are_lowered_and_owners_shared)
 {
     struct records records = {.list = NULL};
-    static const char text[] = SOA "A MX 10 MAIL\nA MX 20 x\na A 192.0.2.65\n";
+    static char text[] = SOA "A MX 10 MAIL\nA MX 20 x\na A 192.0.2.65\n";
     uint8_t apex[WIRENAME_MAX];
     struct textzone *reader = textzone_new();
     cr_assert(wirename_parse("z.example", 9, apex));
-    cr_assert(
-        textzone_read(reader, (const uint8_t *)text, strlen(text), apex, &records, &zone, &fault));
+    cr_assert(textzone_read(reader, (uint8_t *)text, strlen(text), apex, &records, &zone, &fault));
     cr_assert_eq(records.count, 4);
     cr_expect_eq(records.list[1].owner, records.list[2].owner);
     cr_expect_eq(records.list[1].owner, records.list[3].owner);
@@ -125,6 +124,49 @@ Test(textzone, names_are_lowered_and_owners_shared)
     cr_expect_arr_eq(records.list[3].rdata, "\300\0\2A", 4);
     textzone_free(reader);
     records_free(&records);
+}
+
+/* A label that is "@" and no origin: see mask_at_sign(). */
+Test(textzone, escaped_at_signs)
+{
+    static const struct {
+        const char *text;
+        const char *rdata; /* of the record after the SOA */
+        size_t size;
+    } cases[] = {
+        {SOA "a MX 10 \\@.b.\n", "\0\12\1@\1b", 7},
+        {SOA "a MX 10 \\064.b.\n", "\0\12\1@\1b", 7},
+        {SOA "a MX 10 \\@\n", "\0\12\1@\1z\7example", 15},
+        {SOA "a MX 10 @\n", "\0\12\1z\7example", 13},
+        {SOA "a MX 10 \\@b.\n", "\0\12\2@b", 6},
+        {SOA "a MX 10 \\?.b.\n", "\0\12\1?\1b", 7},
+        {SOA "a MX 10 ( \\@.b. )\n", "\0\12\1@\1b", 7},
+        {SOA "a NS \\@.b.\n", "\1@\1b", 5},
+        {SOA "a CNAME \\@.b. ; c\n", "\1@\1b", 5},
+        {SOA "a DNAME \\@.\n", "\1@", 3},
+        {SOA "a PTR \\@.b.\n", "\1@\1b", 5},
+        {SOA "\\@.b MX 10 c.\n", "\0\12\1c", 5},
+        {SOA "a TXT \"\\@\" \"\\@.x\"\n", "\1@\3@.x", 6},
+        {SOA "a SRV 1 2 3 \\@.b.\na MX 10 \\?.b.\n", "\0\12\1?\1b", 7},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct records records = {.list = NULL};
+        uint8_t apex[WIRENAME_MAX];
+        struct textzone *reader = textzone_new();
+        char *text = strdup(cases[i].text);
+        cr_assert(wirename_parse("z.example", 9, apex));
+        cr_assert(
+            textzone_read(reader, (uint8_t *)text, strlen(text), apex, &records, &zone, &fault),
+            "%s: %s", cases[i].text, fault.text);
+        cr_assert_eq(records.count, 2, "%s", cases[i].text);
+        cr_expect_eq(records.list[1].rdlen, cases[i].size, "%s: %u", cases[i].text,
+                     records.list[1].rdlen);
+        cr_expect(memcmp(records.list[1].rdata, cases[i].rdata, cases[i].size) == 0, "%s",
+                  cases[i].text);
+        textzone_free(reader);
+        records_free(&records);
+        free(text);
+    }
 }
 
 /* More than one block of copies, and lines longer than any buffer. */
