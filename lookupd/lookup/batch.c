@@ -85,7 +85,9 @@ static void index_lookup(struct batch *batch, size_t lookup, struct statement_ke
     for (size_t i = 0; i < candidates->count; i++) {
         const struct candidate *candidate = &candidates->list[i];
         unsigned list = candidate->list;
-        if (!query_names(batch->map->query, (enum key_list)list) || !add_entry(batch, lookup, i))
+        /* A row may come for a key of any list, also of one that the query does not name. */
+        bool first = add_entry(batch, lookup, i);
+        if (!first || !query_names(batch->map->query, (enum key_list)list))
             continue;
         batch->keys[list]++;
         if (keys)

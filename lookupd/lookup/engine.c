@@ -311,6 +311,7 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     struct map *map = batch->map;
     engine->counts.queries++;
     engine->counts.batched += batch->count;
+    map->stuck = clock_now() - session_started(session) > SLOW;
     if (end->good) {
         engine->useless = 0;
         engine->pause_length = 0;
@@ -450,33 +451,35 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         start_tick(engine);
 }
 
-/* Whom the sessions that are idle are not for. */
+/* Maps that have a query under way, by its age. */
 struct busy_maps {
-    const struct map *slow[CONF_CONNECTIONS_MAX + 1];
     const struct map *young[CONF_CONNECTIONS_MAX + 1];
+    const struct map *older[CONF_CONNECTIONS_MAX + 1];
+    size_t stuck; /* queries of maps that are stuck */
 };
 
-/*
- * A map that waits for a lock, say, must not take all connections, one after the other, and with
- * them the other maps. And a map whose query has only just gone out had better wait for its answer,
- * and send more lookups together, than send a few more at once: that serves more of them.
- */
 static void find_busy_maps(const struct engine *engine, struct busy_maps *maps)
 {
-    size_t slow = 0;
     size_t young = 0;
+    size_t older = 0;
     uint64_t now = clock_now();
+    maps->stuck = 0;
     for (size_t i = 0; i < engine->session_count; i++) {
         struct session *session = engine->sessions[i];
         if (session_is_idle(session))
             continue;
-        if (now - session_started(session) > SLOW)
-            maps->slow[slow++] = session_batch(session)->map;
-        else if (now - session_started(session) < YOUNG)
-            maps->young[young++] = session_batch(session)->map;
+        struct map *map = session_batch(session)->map;
+        uint64_t age = now - session_started(session);
+        if (age > SLOW)
+            map->stuck = true;
+        maps->stuck += map->stuck;
+        if (age < YOUNG)
+            maps->young[young++] = map;
+        else
+            maps->older[older++] = map;
     }
-    maps->slow[slow] = NULL;
     maps->young[young] = NULL;
+    maps->older[older] = NULL;
 }
 
 static size_t count_idle(const struct engine *engine)
@@ -502,11 +505,20 @@ void engine_run(struct engine *engine)
         struct batch *batch = session_batch(session);
         struct busy_maps busy;
         find_busy_maps(engine, &busy);
+        /*
+         * A map whose query has only just gone out had better wait for its answer, and send more
+         * lookups together, than send a few more at once: that serves more of them. And a map that
+         * waits for a lock, say, must not have all connections, one after the other, and stop all
+         * others: the last one that is free is for somebody else, and so is one of all where
+         * several maps wait for the same.
+         */
+        bool last = engine->session_count > 1 && count_idle(engine) == 1;
         struct lanes_choice choice = {
             .connected = session_connected(session),
             .step = engine->step,
-            .never = engine->session_count > 1 && count_idle(engine) == 1 ? busy.slow : NULL,
+            .never = last ? busy.older : NULL,
             .only_full = busy.young,
+            .no_stuck = engine->session_count > 1 && busy.stuck + 1 >= engine->session_count,
         };
         if (!lanes_fill(&engine->lanes, batch, &choice)) {
             i++;

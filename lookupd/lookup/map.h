@@ -24,6 +24,7 @@ struct map {
     const char *delimiter;         /* recipient_delimiter */
     const char *const *transports; /* that a route may name */
     struct maps *set;
+    bool stuck; /* its last query took so long that it must have waited for something */
     /* The last fault of the query that was logged: it comes again with every lookup. */
     unsigned said_number;
     uint64_t said; /* monotonic nanoseconds */

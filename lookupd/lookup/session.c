@@ -170,6 +170,8 @@ static struct statement *find_larger(const struct session *session, const struct
 
 static void end(struct session *session, const struct session_end *how)
 {
+    struct maps *set = session->batch.map->set;
+    maps_hold(set); /* the statement may be the last to hold it, and the owner looks at the batch */
     session->state = IDLE;
     event_del(&session->writing);
     if (how->good) {
@@ -180,6 +182,7 @@ static void end(struct session *session, const struct session_end *how)
     }
     session->statement = NULL;
     session->owner.ended(session, how, session->owner.context);
+    maps_release(set);
 }
 
 static void end_with_error(struct session *session, unsigned number, const char *error)

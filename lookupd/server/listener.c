@@ -45,9 +45,12 @@ static bool clear_path(const struct conf_listener *conf, const struct sockaddr_u
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return fault(conf, "socket");
-    bool refused = connect(fd, (const struct sockaddr *)name, sizeof *name) != 0 &&
-                   (errno == ECONNREFUSED || errno == ENOENT);
+    int error = connect(fd, (const struct sockaddr *)name, sizeof *name) != 0 ? errno : 0;
+    bool refused = error == ECONNREFUSED || error == ENOENT;
     close(fd);
+    if (error == EACCES)
+        return fault_text(conf,
+                          "a socket of somebody else's is there, which we may not connect to");
     if (!refused)
         return fault_text(conf, "another process answers on it already");
     if (unlink(name->sun_path) != 0 && errno != ENOENT)

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mysqld_error.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,11 +67,24 @@ static int print_configuration(const struct options *options)
     return EX_OK;
 }
 
+/* A database that answers, and says no: waiting does not help. */
+static bool is_refusal(unsigned error)
+{
+    return error == 0 || /* our own word: tables of another version */
+           error == ER_DBACCESS_DENIED_ERROR || error == ER_ACCESS_DENIED_ERROR ||
+           error == ER_BAD_DB_ERROR || error == ER_ACCESS_DENIED_NO_PASSWORD_ERROR ||
+           error == ER_TABLEACCESS_DENIED_ERROR || error == ER_NO_SUCH_TABLE;
+}
+
 static int test_configuration(struct maps *maps, const struct credentials *credentials)
 {
     struct connect_error error;
+    log_open("lookupd", true, LOG_LEVEL_INFO);
+    /* As the server will: with unix_socket authentication the database looks at who asks. */
+    if (!privileges_drop(maps->conf->user, maps->conf->group))
+        return EX_CONFIG;
     if (!connect_check_maps(maps, credentials, &to_stderr, &error)) {
-        if (error.number == 0) { /* our own word: tables of another version */
+        if (is_refusal(error.number)) {
             fprintf(stderr, "%s: database %s\n", maps->conf->file, error.text);
             return EX_CONFIG;
         }

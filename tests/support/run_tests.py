@@ -115,6 +115,7 @@ class Run:
             "ASAN_OPTIONS": f"abort_on_error=1:detect_stack_use_after_return=1:log_path={report}",
             "SANITIZER_REPORTS": report}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q",
+                   "-W", "error::pytest.PytestUnhandledThreadExceptionWarning",
                    "--tb=short", "-o", "faulthandler_timeout=300", "--junitxml=" + result,
                    *(["--long"] if self.long else []),
                    *(arguments or [os.path.join(ROOT, "tests", "system")])]

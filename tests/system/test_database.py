@@ -392,6 +392,21 @@ def test_wrong_queries_are_reported(custom):
         assert "maps.narrow" not in text
 
 
+def test_an_account_that_is_refused_is_a_fault(sandbox):
+    """-t asks as the server will, and a database that says no is no passing trouble."""
+    _fill(sandbox)
+    path = sandbox.path("refused.conf")
+    with open(sandbox.conf, encoding="utf-8") as file:
+        text = file.read()
+    for wrong in (text.replace('user = "lookupd"', 'user = "nobody_knows"'),
+                  text.replace('name = "lookupd"', 'name = "no_such_database"')):
+        assert wrong != text
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(wrong)
+        code, _, errors = _run(sandbox, "-c", path, "-t")
+        assert code == 78 and "denied" in errors
+
+
 def test_unknown_schema_is_refused(sandbox):
     _fill(sandbox)
     assert _run(sandbox, "-c", sandbox.conf, "-t")[0] == 0

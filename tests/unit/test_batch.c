@@ -113,6 +113,15 @@ Test(batch, lists_that_the_query_does_not_name_take_no_room)
     forget_batch(&batch);
 }
 
+Test(batch, rows_may_come_for_keys_of_other_lists)
+{
+    /* The query names :addresses and :domains; a row may well have "@a.example" as its key. */
+    struct batch batch = {0};
+    cr_assert(batch_add(&batch, ask(&addresses, "u@a.example"), STATEMENT_STEP_MAX));
+    cr_assert_eq(batch.entry_count, batch.lookups[0]->candidates->count);
+    forget_batch(&batch);
+}
+
 Test(batch, is_full_at_64)
 {
     struct batch batch = {0};
