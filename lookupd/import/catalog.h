@@ -9,10 +9,10 @@
 #include "import/zonelist.h"
 
 /*
- * Adds the members of a catalog, as read from its own zone file, to the list. False without memory,
- * or when the catalog is of no known schema version ("1" or "2" in TXT version.<catalog>): error
- * says so, and nothing was added; its members are then unknown, as with a catalog that could not be
- * read.
+ * Adds the members of a catalog, as read from its own zone file, to the list. False when the
+ * catalog is of no known schema version ("1" or "2" in TXT version.<catalog>), or without memory
+ * (some members may then have been added): error says so, and its other members are unknown, as
+ * with a catalog that could not be read.
  */
 bool catalog_add_members(struct zonelist *list, const struct zonelist_catalog *catalog,
                          const struct zone *zone, const struct importconf *conf, char *error,

@@ -21,6 +21,11 @@
 
 struct importconf;
 
+/* Addresses of one zone's primaries that are kept: nobody tries more. */
+#define ZONELIST_PRIMARIES_MAX 16
+/* Lists of primaries in lists: as deep as anybody nests them. */
+#define ZONELIST_DEPTH_MAX 8
+
 /* Why a zone of the list is not read at all. Its names count as absent, not as unknown. */
 enum zone_skip {
     ZONE_READ,          /* not skipped */
@@ -30,7 +35,7 @@ enum zone_skip {
     SKIP_POLICY,        /* named in response-policy */
     SKIP_CATALOG,       /* a catalog zone: its members are read */
     SKIP_VIEW,          /* its view is not in the setting views */
-    SKIP_EXCLUDED,      /* by the settings include and exclude */
+    SKIP_EXCLUDED,      /* by the settings include and exclude, with all names that it could have */
     SKIP_TWICE,         /* the same zone in the same view once more (nzd beside named.conf) */
 };
 
@@ -43,8 +48,9 @@ struct zonelist_zone {
     const char *catalog; /* the catalog that it is a member of; NULL */
     unsigned order;      /* of its view: the smaller decides where views disagree */
     enum zone_skip skip;
-    /* For mode "all" with primaries: addresses in the order given, lists followed (at most 8 deep,
-     * loops cut); ports are DNS ports and left out. */
+    /* Only where the settings want mail to go there (mode "all", relay "primaries"): addresses in
+     * the order given, lists followed (at most 8 deep, loops cut); ports are DNS ports and left
+     * out. */
     const struct zonelist_address *primaries;
     unsigned primary_count;
 };
@@ -63,6 +69,9 @@ struct zonelist_catalog {
     const char *view;
     const char *zone_directory; /* absolute; NULL: the directory option */
     bool in_memory;             /* members have no files */
+    /* default-primaries, for members that name none of their own */
+    const struct zonelist_address *primaries;
+    unsigned primary_count;
 };
 
 struct zonelist {
@@ -92,8 +101,5 @@ void zonelist_free(struct zonelist *list);
 
 /* "secondary zones only", "reverse zone or local name", … for reports. */
 const char *zone_skip_text(enum zone_skip skip);
-
-/* How the settings include and exclude, and the rules of names, judge a name. */
-enum zone_skip zonelist_judge_name(const uint8_t *name, const struct importconf *conf);
 
 #endif

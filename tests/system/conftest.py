@@ -25,12 +25,6 @@ from private_mariadb import PrivateMariaDB  # noqa: E402
 from sandbox import DATABASE, SCHEMA, Sandbox  # noqa: E402
 
 
-# The importer's tests belong to builds that have it: its zone list and mail rules are under way, and
-# until they are there it is no program.
-if not os.path.exists(os.path.join(Sandbox("/nonexistent").programs, "lookupd-import")):
-    collect_ignore = ["test_import.py"]
-
-
 def new_folder(prefix="lookupd-"):
     """A folder that every user may enter (pytest's own are only for their owner), with a short path:
     unix sockets are made in it."""
