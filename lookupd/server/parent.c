@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "lookup/connect.h"
+#include "server/line.h"
 #include "server/notify.h"
 #include "server/worker.h"
 
@@ -105,7 +106,7 @@ static void start_worker(struct parent *parent, size_t index)
     int line[2];
     uint64_t now = clock_now();
     child->started = now;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, line) != 0) {
+    if (!line_open(line)) {
         log_error("cannot make a socket pair: %s", strerror(errno));
         pause_child(child, now);
         return;

@@ -5,6 +5,7 @@
 #include "lookup/engine.h"
 #include "server/acceptor.h"
 #include "server/connection.h"
+#include "server/line.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -74,8 +75,11 @@ static void on_terminate(evutil_socket_t fd, short what, void *context)
 static void on_parent(evutil_socket_t fd, short what, void *context)
 {
     struct worker *worker = context;
-    char octet;
-    if (read(fd, &octet, 1) > 0)
+    struct line_message message;
+    enum line_status status;
+    while ((status = line_receive(fd, &message)) == LINE_GOT)
+        line_discard(&message);
+    if (status != LINE_END)
         return;
     event_del(&worker->parent);
     log_warning("worker %d: the parent process has gone: stopping", worker->start->number);
