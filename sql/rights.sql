@@ -39,7 +39,7 @@ GRANT SELECT, DELETE, INSERT (name, relay, route, recipients, source), UPDATE (n
   ON domain TO lookupd_importer;
 GRANT SELECT, DELETE, INSERT (address, route, source), UPDATE (address, route, source)
   ON recipient TO lookupd_importer;
-GRANT SELECT, DELETE, INSERT (source, name, route, last_seen, gone_since), UPDATE (route, last_seen, gone_since)
+GRANT SELECT, DELETE, INSERT (source, name, relay, route, last_seen, gone_since), UPDATE (relay, route, last_seen, gone_since)
   ON import_claim TO lookupd_importer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON import_run TO lookupd_importer;
 

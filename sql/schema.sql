@@ -181,6 +181,7 @@ CREATE TABLE access (
 CREATE TABLE import_claim (
   source          VARCHAR(64)   NOT NULL COMMENT 'the importer that says so',
   name            VARCHAR(320)  NOT NULL COMMENT 'a domain; or an address, for its kept settings',
+  relay           VARCHAR(64)   NULL COMMENT 'what it would set; need not be in the table relay',
   route           VARCHAR(1024) NULL COMMENT 'what it would set, also where people decided otherwise',
   last_seen       TIMESTAMP     NULL DEFAULT NULL,
   gone_since      TIMESTAMP     NULL DEFAULT NULL COMMENT 'NULL: still there',
@@ -1100,8 +1101,13 @@ BEGIN
       IF NOT EXISTS (SELECT 1 FROM import_claim WHERE source = NEW.source AND name = NEW.name AND gone_since IS NULL) THEN
         CALL refuse(CONCAT(quoted(OLD.name), ' is not claimed by ', quoted(NEW.source), ': it cannot pass to it'));
       END IF;
-      SET NEW.relay = NULL;
-      SET NEW.route = (SELECT route FROM import_claim WHERE source = NEW.source AND name = NEW.name);
+      SET NEW.relay = OLD.relay, NEW.route = OLD.route;
+      -- a zone can ask for a relay that nobody has made: until then mail goes as before
+      IF EXISTS (SELECT 1 FROM import_claim c LEFT JOIN relay r ON r.name = c.relay
+                 WHERE c.source = NEW.source AND c.name = NEW.name AND (c.relay IS NULL OR r.name IS NOT NULL)) THEN
+        SET NEW.relay = (SELECT relay FROM import_claim WHERE source = NEW.source AND name = NEW.name),
+            NEW.route = (SELECT route FROM import_claim WHERE source = NEW.source AND name = NEW.name);
+      END IF;
     END IF;
   END IF;
   IF domain_json(NEW.name, NEW.relay, NEW.route, NEW.recipients, NEW.enabled, NEW.owner, NEW.note, NEW.source) =
@@ -1151,8 +1157,8 @@ BEGIN
   CALL record_change('domain', OLD.name,
                      domain_json(OLD.name, OLD.relay, OLD.route, OLD.recipients, OLD.enabled, OLD.owner, OLD.note, OLD.source), NULL);
   IF OLD.source IS NOT NULL THEN
-    INSERT INTO import_claim (source, name, route, gone_since, kept_enabled, kept_recipients, kept_owner, kept_note, kept_at)
-    VALUES (OLD.source, OLD.name, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.recipients, OLD.owner, OLD.note, CURRENT_TIMESTAMP(6))
+    INSERT INTO import_claim (source, name, relay, route, gone_since, kept_enabled, kept_recipients, kept_owner, kept_note, kept_at)
+    VALUES (OLD.source, OLD.name, OLD.relay, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.recipients, OLD.owner, OLD.note, CURRENT_TIMESTAMP(6))
     ON DUPLICATE KEY UPDATE gone_since = COALESCE(gone_since, VALUES(gone_since)),
       kept_enabled = VALUES(kept_enabled), kept_recipients = VALUES(kept_recipients),
       kept_owner = VALUES(kept_owner), kept_note = VALUES(kept_note), kept_at = VALUES(kept_at);
@@ -1405,7 +1411,7 @@ BEGIN
     CALL refuse(CONCAT('this session acts for ', acting, ' and may not claim for ', quoted(NEW.source)));
   END IF;
   CALL refuse(COALESCE(IF(NEW.name LIKE '%@%', address_error(NEW.name), name_error(NEW.name)), route_error(NEW.route)));
-  SET NEW.name = IF(NEW.name LIKE '%@%', address_fold(NEW.name), name_fold(NEW.name));
+  SET NEW.name = IF(NEW.name LIKE '%@%', address_fold(NEW.name), name_fold(NEW.name)), NEW.relay = LOWER(NULLIF(NEW.relay, ''));
 END//
 
 CREATE DEFINER = lookupd_definer@localhost
@@ -1417,6 +1423,7 @@ BEGIN
   ELSEIF acting IS NOT NULL AND NEW.name <> OLD.name THEN
     CALL refuse(CONCAT('a claim keeps its name: what it keeps for people is about ', quoted(OLD.name)));
   END IF;
+  SET NEW.relay = LOWER(NULLIF(NEW.relay, ''));
   IF NEW.name <> OLD.name THEN
     CALL refuse(IF(NEW.name LIKE '%@%', address_error(NEW.name), name_error(NEW.name)));
     SET NEW.name = IF(NEW.name LIKE '%@%', address_fold(NEW.name), name_fold(NEW.name));
@@ -1738,7 +1745,7 @@ GRANT SELECT, DELETE, INSERT (name, relay, route, recipients, source), UPDATE (n
   ON domain TO lookupd_importer;
 GRANT SELECT, DELETE, INSERT (address, route, source), UPDATE (address, route, source)
   ON recipient TO lookupd_importer;
-GRANT SELECT, DELETE, INSERT (source, name, route, last_seen, gone_since), UPDATE (route, last_seen, gone_since)
+GRANT SELECT, DELETE, INSERT (source, name, relay, route, last_seen, gone_since), UPDATE (relay, route, last_seen, gone_since)
   ON import_claim TO lookupd_importer;
 GRANT SELECT, INSERT, UPDATE, DELETE ON import_run TO lookupd_importer;
 

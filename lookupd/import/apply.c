@@ -207,6 +207,7 @@ static bool read_claim(const char *const *values, const unsigned long *lengths, 
         .row_relay = copy(reading, values, lengths, 8, &good),
         .row_enabled = values[9] && values[9][0] == '1',
         .row_any = values[9] && strcmp(values[9] + 1, "1") == 0,
+        .relay = copy(reading, values, lengths, 10, &good),
     };
     state->count += good;
     return good;
@@ -271,7 +272,7 @@ static bool read_rows(struct apply *apply, const struct plan_verdicts *verdicts,
     size_t count = 0;
     char *sql =
         sqlrun_list("SELECT d.name, 0, 0, NULL, NULL, 1, d.source, d.route, d.relay, "
-                    "CONCAT(d.enabled, d.recipients = 'any') FROM domain d WHERE d.name IN ",
+                    "CONCAT(d.enabled, d.recipients = 'any'), NULL FROM domain d WHERE d.name IN ",
                     READ_NAMES, "");
     bool good = sql != NULL;
     if (!good)
@@ -302,16 +303,17 @@ static bool read_all(struct apply *apply, const struct plan_verdicts *verdicts,
                       "SELECT UNIX_TIMESTAMP(), (SELECT UNIX_TIMESTAMP(MAX(started)) FROM "
                       "import_run WHERE source = ? AND outcome IN ('done', 'partial'))",
                       source, 1, read_clock, state, fault) ||
-        !sqlrun_query(mysql,
-                      "SELECT c.name, 1, c.kept_at IS NOT NULL, c.route, "
-                      "UNIX_TIMESTAMP(c.gone_since), d.name IS NOT NULL, d.source, d.route, "
-                      "d.relay, CONCAT(d.enabled, d.recipients = 'any') FROM import_claim c "
-                      "LEFT JOIN domain d ON d.name = c.name "
-                      "WHERE c.source = ? AND c.name NOT LIKE '%@%'",
-                      source, 1, read_claim, &reading, fault) ||
+        !sqlrun_query(
+            mysql,
+            "SELECT c.name, 1, c.kept_at IS NOT NULL, c.route, "
+            "UNIX_TIMESTAMP(c.gone_since), d.name IS NOT NULL, d.source, d.route, "
+            "d.relay, CONCAT(d.enabled, d.recipients = 'any'), c.relay FROM import_claim c "
+            "LEFT JOIN domain d ON d.name = c.name "
+            "WHERE c.source = ? AND c.name NOT LIKE '%@%'",
+            source, 1, read_claim, &reading, fault) ||
         !sqlrun_query(mysql,
                       "SELECT d.name, 0, 0, NULL, NULL, 1, d.source, d.route, d.relay, "
-                      "CONCAT(d.enabled, d.recipients = 'any') FROM domain d "
+                      "CONCAT(d.enabled, d.recipients = 'any'), NULL FROM domain d "
                       "LEFT JOIN import_claim c ON c.source = ? AND c.name = d.name "
                       "WHERE d.source = ? AND c.name IS NULL",
                       source, 2, read_claim, &reading, fault))

@@ -27,12 +27,13 @@ static const struct {
     const char *sql;
     size_t columns;
 } writes[WRITES] = {
-    [WRITE_CLAIM] = {"INSERT INTO import_claim (route, last_seen, gone_since, name, source) "
-                     "VALUES (?, FROM_UNIXTIME(?), IF(?, CURRENT_TIMESTAMP, NULL), ?, ?)",
-                     5},
-    [WRITE_RECLAIM] = {"UPDATE import_claim SET route = ?, last_seen = FROM_UNIXTIME(?), "
-                       "gone_since = IF(?, CURRENT_TIMESTAMP, NULL) WHERE name = ? AND source = ?",
-                       5},
+    [WRITE_CLAIM] = {"INSERT INTO import_claim (route, relay, last_seen, gone_since, name, source) "
+                     "VALUES (?, ?, FROM_UNIXTIME(?), IF(?, CURRENT_TIMESTAMP, NULL), ?, ?)",
+                     6},
+    [WRITE_RECLAIM] = {"UPDATE import_claim SET route = ?, relay = ?, last_seen = "
+                       "FROM_UNIXTIME(?), gone_since = IF(?, CURRENT_TIMESTAMP, NULL) "
+                       "WHERE name = ? AND source = ?",
+                       6},
     [WRITE_INSERT] = {"INSERT INTO domain (name, route, relay, recipients, source) "
                       "VALUES (?, ?, ?, ?, ?)",
                       5},
@@ -229,8 +230,9 @@ static bool add_change(struct writing *writing, const struct plan_change *change
         return sqlrun_bulk_add(writing->bulks[WRITE_FORGET], forget, writing->fault);
     }
     bool gone = change->action == PLAN_CLAIM_GONE;
-    const char *const claim[] = {change->new_route, gone ? writing->last_run : writing->now,
-                                 gone ? "1" : "0", change->name, source};
+    const char *const claim[] = {
+        change->new_route, change->new_relay, gone ? writing->last_run : writing->now,
+        gone ? "1" : "0",  change->name,      source};
     return sqlrun_bulk_add(writing->bulks[change->claimed ? WRITE_RECLAIM : WRITE_CLAIM], claim,
                            writing->fault);
 }

@@ -28,7 +28,7 @@ static const char defaults[] =
     "database = { hosts = ( \"unix:/run/mysqld/mysqld.sock\" ); name = \"lookupd\";\n"
     "             timeout = 30.0; };\n"
     "zones = \"named-checkconf\"; named_conf = \"/etc/bind/named.conf\";\n"
-    "named_checkconf = \"/usr/bin/named-checkconf\"; named_nzd2nzf = \"/usr/sbin/named-nzd2nzf\";\n"
+    "named_checkconf = \"/usr/bin/named-checkconf\"; named_nzd2nzf = \"/usr/bin/named-nzd2nzf\";\n"
     "directory = \"/var/cache/bind\"; mode = \"mx\"; relay = \"mx\"; relay_form = \"mx\";\n"
     "subdomains = true; wildcards = false; cname_aliases = true; allow_private = false;\n"
     "recipients = \"any\"; hold = 86400; max_delete_percent = 10; keep_runs = 30;\n"

@@ -39,7 +39,7 @@ struct importconf {
     char *zones_file;   /* output of named-checkconf -px */
     char *named_conf;   /* default /etc/bind/named.conf */
     char *checkconf;    /* path of named-checkconf; default /usr/bin/named-checkconf */
-    char *nzd2nzf;      /* path of named-nzd2nzf; default /usr/sbin/named-nzd2nzf */
+    char *nzd2nzf;      /* path of named-nzd2nzf; default /usr/bin/named-nzd2nzf */
     char **added_zones; /* .nzd files of rndc addzone, "VIEW:/path" or "/path"; NULL: none */
     char *chroot;       /* of named -t: put before every path; NULL: none */
     char *directory; /* for relative paths when options has no directory; default /var/cache/bind */

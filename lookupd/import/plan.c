@@ -165,11 +165,16 @@ static void plan_claim_there(struct making *making, const struct plan_claim *cla
     if (!claim->claimed || claim->gone_since != 0) {
         struct plan_change *change = add_change(making, PLAN_CLAIM, claim, verdict);
         change->old_route = claim->route;
+        change->old_relay = claim->relay;
         change->new_route = verdict->route;
-    } else if (!same_text(claim->route, verdict->route)) {
+        change->new_relay = verdict->relay;
+    } else if (!same_text(claim->route, verdict->route) ||
+               !same_text(claim->relay, verdict->relay)) {
         struct plan_change *change = add_change(making, PLAN_CLAIM_ROUTE, claim, verdict);
         change->old_route = claim->route;
+        change->old_relay = claim->relay;
         change->new_route = verdict->route;
+        change->new_relay = verdict->relay;
         *rerouted = true;
     }
 }
@@ -226,7 +231,9 @@ static void plan_gone(struct making *making, const struct plan_claim *claim,
     if (newly) {
         struct plan_change *change = add_change(making, PLAN_CLAIM_GONE, claim, verdict);
         change->old_route = claim->route;
+        change->old_relay = claim->relay;
         change->new_route = claim->claimed ? claim->route : claim->row_route;
+        change->new_relay = claim->claimed ? claim->relay : claim->row_relay;
         making->plan->newly_gone++;
     }
     bool over = newly ? making->conf->hold == 0
@@ -244,7 +251,9 @@ static void plan_gone(struct making *making, const struct plan_claim *claim,
         count_row(making, claim->row_any);
     } else if (over && !newly && !claim->kept) {
         /* the claim of a row that is not ours: nothing hangs on it */
-        add_change(making, PLAN_CLAIM_DELETE, claim, verdict)->old_route = claim->route;
+        struct plan_change *change = add_change(making, PLAN_CLAIM_DELETE, claim, verdict);
+        change->old_route = claim->route;
+        change->old_relay = claim->relay;
     }
 }
 

@@ -24,10 +24,10 @@ struct plan_verdicts {
 /* A name with this source's claim and the row, as they are in the database. */
 struct plan_claim {
     const char *name;
-    bool claimed;      /* false: no claim of this source, only a row of the name */
-    bool kept;         /* the claim keeps what people had set on a row that was deleted */
-    const char *route; /* of the claim; NULL: none */
-    time_t gone_since; /* 0: still there */
+    bool claimed;              /* false: no claim of this source, only a row of the name */
+    bool kept;                 /* the claim keeps what people had set on a row that was deleted */
+    const char *route, *relay; /* of the claim; NULL: none */
+    time_t gone_since;         /* 0: still there */
     /* The row; row false: there is none. */
     bool row;
     bool row_enabled, row_any; /* row_any: recipients = 'any' */
@@ -65,7 +65,7 @@ struct plan_change {
     enum plan_action action;
     const char *name;
     const char *old_route, *new_route; /* of the claim, or of the row; NULL: none */
-    const char *old_relay, *new_relay; /* of the row */
+    const char *old_relay, *new_relay; /* the same */
     const char *heir;                  /* PLAN_PASS */
     bool claimed;                      /* the claim is there already */
     struct verdict verdict;            /* why; its name may be NULL when no zone is known for it */

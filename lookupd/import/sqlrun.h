@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SQLRUN_COLUMNS 10 /* at most, of a result or of a row that is written */
+#define SQLRUN_COLUMNS 11 /* at most, of a result or of a row that is written */
 #define SQLRUN_ROWS    200
 
 /* A fault of a statement; text has the server's words. */

@@ -254,6 +254,11 @@ def test_a_row_passes_to_a_source_that_claims_it(database, root, importer, opera
     assert "does not give rows to people" in refused(importer, "UPDATE domain SET source = NULL")
     run(importer, "UPDATE domain SET source = 'bind:ns1'")
     assert state(root) == (None, "smtp:[10.0.0.1]", "any", 1, None, "x", "bind:ns1")
+    # by a relay too, when there is one of that name; else mail goes as before
+    for relay, way in (("LAB", ("lab", None)), ("none", ("hq", None))):
+        run(other, "DELETE FROM domain", f"UPDATE import_claim SET relay = '{relay}', route = NULL, gone_since = NULL")
+        run(importer, "INSERT INTO domain (name, relay) VALUES ('z.example', 'hq')", "UPDATE domain SET source = 'bind:ns1'")
+        assert one(root, "SELECT relay, route, source FROM domain") == (*way, "bind:ns1")
     # claims are each importer's own
     assert refused(importer, "UPDATE import_claim SET route = NULL") == (
         "this session acts for bind:ns2 and may not change claims of others")

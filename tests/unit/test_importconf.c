@@ -48,7 +48,7 @@ Test(importconf, defaults)
     cr_expect_null(conf->zones_file);
     cr_expect_str_eq(conf->named_conf, "/etc/bind/named.conf");
     cr_expect_str_eq(conf->checkconf, "/usr/bin/named-checkconf");
-    cr_expect_str_eq(conf->nzd2nzf, "/usr/sbin/named-nzd2nzf");
+    cr_expect_str_eq(conf->nzd2nzf, "/usr/bin/named-nzd2nzf");
     cr_expect_null(conf->added_zones);
     cr_expect_null(conf->chroot);
     cr_expect_str_eq(conf->directory, "/var/cache/bind");

@@ -132,12 +132,18 @@ Test(plan, a_hint_has_a_relay_and_no_route)
     struct verdict *verdict = add_verdict("a.example", NULL);
     verdict->relay = "hq";
     struct plan_claim *claim = add_claim("a.example", NULL);
-    claim->row_relay = "hq";
+    claim->relay = claim->row_relay = "hq";
     expect("");
     claim->row_relay = "lab";
     expect("update a.example");
     cr_expect_str_eq(plan->changes[0].new_relay, "hq");
     cr_expect_str_eq(plan->changes[0].old_relay, "lab");
+    /* the claim has it too: whoever passes the row on has only that to go by */
+    claim->row_relay = "hq";
+    claim->relay = NULL;
+    expect("claim-route a.example");
+    cr_expect_str_eq(plan->changes[0].new_relay, "hq");
+    cr_expect_eq(plan->rerouted, 1);
 }
 
 Test(plan, gone_is_marked_and_held)
