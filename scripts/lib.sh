@@ -35,7 +35,7 @@ packages_run=(
     mariadb-server mariadb-client   # a private one in each sandbox
     postfix                         # a private one in tests and demo; postmap and smtp-sink
     python3 python3-pymysql         # the sandbox
-    python3-pytest                  # system tests
+    python3-pytest python3-pytest-xdist # system tests
     bind9 bind9-utils               # lookupd-import: private primaries and secondaries, named-checkconf
 )
 packages_bench=(

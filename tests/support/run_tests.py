@@ -27,6 +27,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILDS = {"plain": [],
           "sanitizers": ["-Db_sanitize=address,undefined", "-Doptimization=1",
                          "-Dc_args=-fno-sanitize-recover=all"]}
+# Test files that run side by side: they wait for servers more than they compute.
+AT_ONCE = 4
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
@@ -110,11 +112,13 @@ class Run:
         report = os.path.join(self.reports, kind)
         environment = {
             **os.environ, "BUILD": build, "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",  # pytest's processes must agree on the names of the tests
             # to files, because a test may never look at a daemon's log; what goes there in spite of
             # that, as UBSan's reports do, is copied by the sandbox
             "ASAN_OPTIONS": f"abort_on_error=1:detect_stack_use_after_return=1:log_path={report}",
             "SANITIZER_REPORTS": report}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q",
+                   "-n", str(AT_ONCE), "--dist", "loadfile",
                    "-W", "error::pytest.PytestUnhandledThreadExceptionWarning",
                    "--tb=short", "-o", "faulthandler_timeout=300", "--junitxml=" + result,
                    *(["--long"] if self.long else []),
