@@ -177,8 +177,7 @@ static bool add_member(const struct adding *adding, const struct zone_node *node
 }
 
 bool catalog_add_members(struct zonelist *list, const struct zonelist_catalog *catalog,
-                         const struct zone *zone, const struct importconf *conf, char *error,
-                         size_t error_size)
+                         const struct zone *zone, char *error, size_t error_size)
 {
     char text[WIRENAME_TEXT_SIZE];
     uint8_t zones[WIRENAME_MAX];

@@ -15,8 +15,7 @@
  * with a catalog that could not be read.
  */
 bool catalog_add_members(struct zonelist *list, const struct zonelist_catalog *catalog,
-                         const struct zone *zone, const struct importconf *conf, char *error,
-                         size_t error_size);
+                         const struct zone *zone, char *error, size_t error_size);
 
 /*
  * The name that named gives a member's file, without folder: __catz__VIEW_CATALOG_MEMBER.db, the

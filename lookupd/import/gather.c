@@ -85,7 +85,7 @@ static bool read_added(struct gathering *gathering, const char *item)
     if (!checkconf_run(argv, &output, error, sizeof error))
         return fail(gathered, error);
     bool good =
-        zonelist_add_nzf(gathered->list, output.text, output.len, view, conf, error, sizeof error);
+        zonelist_add_nzf(gathered->list, output.text, output.len, view, error, sizeof error);
     free(output.text);
     if (!good)
         snprintf(gathered->error, sizeof gathered->error, "%s: %s", path, error);
@@ -111,7 +111,7 @@ static void read_catalog(struct gathering *gathering, const struct zonelist_cata
     const struct zone *zone = NULL;
     if (entry)
         zone = zone_read(gathering->reader, entry->name, entry->file, entry->journal, &fault);
-    if (zone && catalog_add_members(list, catalog, zone, gathering->conf, error, sizeof error))
+    if (zone && catalog_add_members(list, catalog, zone, error, sizeof error))
         return;
     snprintf(text, sizeof text, "catalog %s: %s", wirename_print(catalog->name, name),
              zone ? error : fault.text);

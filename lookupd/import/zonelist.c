@@ -9,8 +9,19 @@
 
 #define DEFAULT_VIEW "_default"
 
+/* True when the text is one of the words of a list, which has blanks around each. */
+static bool is_among(const char *words, const char *text, size_t len)
+{
+    char word[32];
+    if (len == 0 || len > sizeof word - 3)
+        return false;
+    snprintf(word, sizeof word, " %.*s ", (int)len, text);
+    return strstr(words, word) != NULL;
+}
+
 /* True when a line begins a statement: a keyword, and '{' on the same line. Messages of
- * named-checkconf may begin with such a word too, but have a ':' before any brace. */
+ * named-checkconf may begin with such a word too, but have a ':' before any brace; statements have
+ * one there only where an IPv6 address can stand. */
 static bool begins_configuration(const char *line, size_t len)
 {
     static const char keywords[] = " acl controls dlz dnssec-policy dyndb http key key-store "
@@ -18,16 +29,13 @@ static bool begins_configuration(const char *line, size_t len)
                                    "options parental-agents plugin primaries remote-servers server "
                                    "statistics-channels template "
                                    "tls trust-anchors trusted-keys view zone ";
-    char keyword[32];
+    static const char addresses[] = " server masters primaries remote-servers parental-agents ";
     size_t word = 0;
     while (word < len && line[word] != ' ' && line[word] != '\t' && line[word] != '{')
         word++;
-    if (word == 0 || word > sizeof keyword - 3)
+    if (!is_among(keywords, line, word))
         return false;
-    snprintf(keyword, sizeof keyword, " %.*s ", (int)word, line);
-    if (strstr(keywords, keyword) == NULL)
-        return false;
-    bool address = word == 6 && memcmp(line, "server", word) == 0;
+    bool address = is_among(addresses, line, word);
     bool quoted = false;
     for (size_t i = word; i < len; i++) {
         if (quoted && line[i] == '\\')
@@ -131,7 +139,7 @@ struct zonelist *zonelist_parse(const char *text, size_t len, const struct impor
 }
 
 bool zonelist_add_nzf(struct zonelist *list, const char *text, size_t len, const char *view,
-                      const struct importconf *conf, char *error, size_t error_size)
+                      char *error, size_t error_size)
 {
     struct zonelist_memory *memory = list->memory;
     unsigned index = zonelist_find_view(list, view);
@@ -142,7 +150,7 @@ bool zonelist_add_nzf(struct zonelist *list, const char *text, size_t len, const
         return false;
     }
     conftext_begin(&tokens, text, len, 1);
-    bool good = zonelist_parse_statements(list, &tokens, SCOPE_TOP, index, &zones);
+    bool good = zonelist_parse_statements(list, &tokens, SCOPE_ADDED, index, &zones);
     if (!good)
         snprintf(error, error_size, "line %u: %s", tokens.line, tokens.fault);
     for (size_t i = 0; good && i < zones.count; i++)

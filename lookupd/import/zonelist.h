@@ -93,10 +93,10 @@ struct zonelist {
 struct zonelist *zonelist_parse(const char *text, size_t len, const struct importconf *conf,
                                 void (*warn)(const char *line, void *context), void *context,
                                 char *error, size_t error_size);
-/* Adds the zones that named-nzd2nzf prints for a view, with the lists of primaries of named.conf.
- */
+/* Adds the zones that named-nzd2nzf prints for a view, with the lists of primaries of named.conf. A
+ * text that is not such a list as a whole adds none; error as above. */
 bool zonelist_add_nzf(struct zonelist *list, const char *text, size_t len, const char *view,
-                      const struct importconf *conf, char *error, size_t error_size);
+                      char *error, size_t error_size);
 void zonelist_free(struct zonelist *list);
 
 /* "secondary zones only", "reverse zone or local name", … for reports. */

@@ -1,4 +1,4 @@
-/* What zonelist.c, zonelist_parse.c and catalog.c share: the list's own memory, and statements as
+/* What the files of the list of zones and catalog.c share: the list's own memory, and statements as
  * they were read, before names of lists, templates and views are followed. */
 #ifndef LOOKUPD_ZONELIST_MEMORY_H
 #define LOOKUPD_ZONELIST_MEMORY_H
@@ -70,8 +70,8 @@ struct zonelist_memory {
     void *context;
 };
 
-/* Which statements may stand where. */
-enum zonelist_scope { SCOPE_TOP, SCOPE_OPTIONS, SCOPE_VIEW };
+/* Which statements may stand where. SCOPE_ADDED: what named-nzd2nzf prints, zones only. */
+enum zonelist_scope { SCOPE_TOP, SCOPE_OPTIONS, SCOPE_VIEW, SCOPE_ADDED };
 
 /* Reads statements into the memory and zones into *zones; false with text->fault. */
 bool zonelist_parse_statements(struct zonelist *list, struct conftext *text,
@@ -93,6 +93,10 @@ void *zonelist_grow(void *list, size_t count, size_t *room, size_t size);
 
 /* An absolute path, chroot included, of a name as it stands in named.conf. NULL without memory. */
 const char *zonelist_path(struct zonelist *list, const char *file);
+/* Sets the file and journal of a zone whose name and view are set; of_template: the statement's
+ * file is its template's. False without memory. */
+bool zonelist_set_files(struct zonelist *list, const struct zonelist_statement *statement,
+                        bool of_template, struct zonelist_zone *zone);
 /* The addresses of a list of primaries, other lists followed, put into the zone. */
 bool zonelist_follow(struct zonelist *list, const struct zonelist_items *items,
                      const struct zonelist_address **addresses, unsigned *count);

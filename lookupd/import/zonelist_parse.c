@@ -72,37 +72,51 @@ static bool read_address(const char *text, struct zonelist_address *address)
                      address->family == AF_INET ? (void *)&address->v4 : (void *)&address->v6) == 1;
 }
 
+/* A growing list of items while it is read. */
+struct item_list {
+    struct zonelist_item *items;
+    size_t count, room;
+};
+
+/* Takes an item from its first token to its ';'. */
+static bool read_item(const struct parsing *parsing, struct item_list *list)
+{
+    struct zonelist_item *grown =
+        zonelist_grow(list->items, list->count, &list->room, sizeof *grown);
+    if (grown == NULL)
+        return conftext_fail(parsing->text, NO_MEMORY);
+    list->items = grown;
+    const char *name = conftext_copy(parsing->text, &parsing->memory->arena);
+    if (name == NULL)
+        return conftext_fail(parsing->text, "a value has a NUL, or no memory");
+    struct zonelist_item *item = &list->items[list->count++];
+    *item = (struct zonelist_item){.list = name};
+    /* BIND prints names of lists with quotes, addresses without */
+    if (parsing->text->token == CONFTEXT_WORD && read_address(name, &item->address))
+        item->list = NULL;
+    return conftext_skip(parsing->text, false);
+}
+
 /* Items from after the '{' to the '}'. */
 static bool read_items(const struct parsing *parsing, struct zonelist_items *items)
 {
-    struct zonelist_item *list = NULL;
-    size_t count = 0, room = 0;
+    struct item_list list = {.items = NULL};
     bool good = true;
-    while (good && is_text(conftext_next(parsing->text))) {
-        struct zonelist_item *grown = zonelist_grow(list, count, &room, sizeof *list);
-        const char *name = conftext_copy(parsing->text, &parsing->memory->arena);
-        list = grown ? grown : list;
-        good = grown && name ? true : conftext_fail(parsing->text, NO_MEMORY);
-        if (!good)
-            break;
-        list[count] = (struct zonelist_item){.list = name};
-        /* BIND prints names of lists with quotes, addresses without */
-        if (parsing->text->token == CONFTEXT_WORD && read_address(name, &list[count].address))
-            list[count].list = NULL;
-        count++;
-        good = conftext_skip(parsing->text, false);
-    }
+    while (good && is_text(conftext_next(parsing->text)))
+        good = read_item(parsing, &list);
     good = good && (parsing->text->token == CONFTEXT_CLOSE ||
                     conftext_fail(parsing->text, "an address or the name of a list is missing"));
-    struct zonelist_item *kept = NULL;
-    if (good && count > 0) {
-        kept = arena_alloc(&parsing->memory->arena, count * sizeof *kept);
-        good = kept ? true : conftext_fail(parsing->text, NO_MEMORY);
+    *items = (struct zonelist_items){.list = NULL};
+    if (good && list.count > 0) {
+        size_t size = list.count * sizeof *list.items;
+        struct zonelist_item *kept = arena_alloc(&parsing->memory->arena, size);
+        if (kept != NULL) {
+            memcpy(kept, list.items, size);
+            *items = (struct zonelist_items){.list = kept, .count = list.count};
+        }
+        good = kept != NULL || conftext_fail(parsing->text, NO_MEMORY);
     }
-    if (kept)
-        memcpy(kept, list, count * sizeof *kept);
-    *items = (struct zonelist_items){.list = kept, .count = kept ? count : 0};
-    free(list);
+    free(list.items);
     return good;
 }
 
@@ -363,10 +377,14 @@ bool zonelist_parse_statements(struct zonelist *list, struct conftext *text,
 {
     const struct parsing parsing = {
         .list = list, .memory = list->memory, .text = text, .zones = zones};
-    while (conftext_next(text) == CONFTEXT_WORD)
+    while (conftext_next(text) == CONFTEXT_WORD) {
+        if (scope == SCOPE_ADDED && !conftext_is(text, "zone"))
+            return conftext_fail(text, "a zone is expected");
         if (!parse_statement(&parsing, scope, view))
             return false;
-    if (text->token == (scope == SCOPE_TOP ? CONFTEXT_EOF : CONFTEXT_CLOSE))
+    }
+    bool block = scope == SCOPE_OPTIONS || scope == SCOPE_VIEW;
+    if (text->token == (block ? CONFTEXT_CLOSE : CONFTEXT_EOF))
         return true;
     return conftext_fail(text, text->token == CONFTEXT_EOF ? "the text ends within a block"
                                                            : "a statement is expected");

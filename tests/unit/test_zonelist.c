@@ -205,6 +205,10 @@ Test(zonelist, warnings_come_first)
     expect_list("server 2001:db8::1 {\n\tbogus yes;\n};\nzone \"a:b.example\" {\n};\n",
                 "a:b.example: no secondary zone\n");
     cr_expect_str_eq(said, "");
+    expect_list(
+        "primaries \"m\" source-v6 2001:db8:: {\n\t192.0.2.1;\n};\nzone \"a.example\" {\n};\n",
+        "a.example: no secondary zone\n");
+    cr_expect_str_eq(said, "", "%s", said);
 }
 
 /* Written from the documentation: named 9.21 was never seen. */
@@ -447,20 +451,21 @@ Test(zonelist, added_zones)
         parse_good("options { directory \"/d\"; };\nprimaries \"hidden\" { 192.0.2.1; };\n"
                    "zone \"a.example\" { type slave; file \"a\"; };\n");
     char *text = load("tools/secA.nzd2nzf.txt");
-    cr_assert(zonelist_add_nzf(list, text, strlen(text), "_default", conf, error, sizeof error),
-              "%s", error);
+    cr_assert(zonelist_add_nzf(list, text, strlen(text), "_default", error, sizeof error), "%s",
+              error);
     cr_expect_str_eq(print(list), "a.example /d/a\nadded.example /d/slaves/added.example.db\n");
     cr_expect_eq(list->zones[1].primary_count, 1);
     static const char twice[] = "zone \"A.example\" { type slave; file \"b\"; };\n";
-    cr_assert(zonelist_add_nzf(list, twice, strlen(twice), "_default", conf, error, sizeof error));
+    cr_assert(zonelist_add_nzf(list, twice, strlen(twice), "_default", error, sizeof error));
     cr_expect_eq(list->zones[2].skip, SKIP_TWICE);
-    cr_expect(zonelist_add_nzf(list, "", 0, "_default", conf, error, sizeof error),
-              "no zones are added");
-    cr_expect_not(
-        zonelist_add_nzf(list, text, strlen(text) - 3, "_default", conf, error, sizeof error));
+    cr_expect(zonelist_add_nzf(list, "", 0, "_default", error, sizeof error), "no zones are added");
+    cr_expect_not(zonelist_add_nzf(list, text, strlen(text) - 3, "_default", error, sizeof error));
     cr_expect_str_eq(error, "line 1: the text ends within a zone", "%s", error);
-    cr_expect_not(zonelist_add_nzf(list, text, strlen(text), "other", conf, error, sizeof error));
+    cr_expect_not(zonelist_add_nzf(list, text, strlen(text), "other", error, sizeof error));
     cr_expect_str_eq(error, "there is no view \"other\"");
+    static const char other[] = "zone \"b.example\" { };\noptions { directory \"/x\"; };\n";
+    cr_expect_not(zonelist_add_nzf(list, other, strlen(other), "_default", error, sizeof error));
+    cr_expect_str_eq(error, "line 2: a zone is expected");
     cr_expect_eq(list->count, 3);
     zonelist_free(list);
     free(text);
