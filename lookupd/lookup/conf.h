@@ -62,7 +62,10 @@ struct conf_database {
 struct conf_limits {
     int clients;            /* of a worker */
     int waiting;            /* lookups of a worker that wait for the database */
-    double request_timeout; /* seconds that a request may take to arrive once begun */
+    int outstanding;        /* octets of a client: requests under way and answers not taken */
+    int buffers;            /* octets of all clients of a worker; see server/connection.c */
+    double request_timeout; /* seconds that a request may take to arrive once begun, and an answer
+                               to be taken */
     double stall;           /* seconds after which a worker whose loop stands still is killed */
 };
 

@@ -30,7 +30,8 @@ const char conf_defaults[] =
     "               \"discard\" );\n"
     "database = { hosts = ( \"unix:/run/mysqld/mysqld.sock\" ); name = \"lookupd\";\n"
     "             user = \"lookupd\"; connections = 2; timeout = 2.0; };\n"
-    "limits = { clients = 10000; waiting = 10000; request_timeout = 10.0; stall = 5.0; };\n";
+    "limits = { clients = 10000; waiting = 10000; outstanding = 262144; buffers = 67108864;\n"
+    "           request_timeout = 10.0; stall = 5.0; };\n";
 
 const char conf_snapshot_defaults[] =
     "snapshot = { directory = \"/var/lib/lookupd\"; interval = 60; max_age = 86400; };\n";
@@ -76,8 +77,13 @@ const struct setting conf_limits_settings[] = {
      .help = "connections that a worker serves"},
     {"waiting", SETTING_INT, AT(conf_limits, waiting), .min = 1, .max = 1000000,
      .help = "lookups of a worker that wait for the database"},
+    /* At least one answer of any size (ANSWER_VALUE_MAX) beside a request of any size. */
+    {"outstanding", SETTING_INT, AT(conf_limits, outstanding), .min = 200000, .max = 1073741824,
+     .help = "octets of a client: requests under way and answers not taken"},
+    {"buffers", SETTING_INT, AT(conf_limits, buffers), .min = 1048576, .max = 2147483647,
+     .help = "the same of all clients of a worker"},
     {"request_timeout", SETTING_NUMBER, AT(conf_limits, request_timeout), .min = 0.1, .max = 3600,
-     .help = "seconds that a request may take to arrive once begun"},
+     .help = "seconds that a request may take to arrive once begun, and an answer to be taken"},
     {"stall", SETTING_NUMBER, AT(conf_limits, stall), .min = 1, .max = 300,
      .help = "seconds after which a worker that does nothing more is killed"},
     {.name = NULL},

@@ -5,11 +5,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /*
@@ -21,6 +24,9 @@
 #define AT_ONCE 64
 /* Out of descriptors, accept() fails for ever: the loop must not spin on it. */
 #define TIRED (CLOCK_SECOND / 10)
+/* Descriptors of a worker beside listeners, clients and the database: log, event loop, the line to
+ * the parent, the reserve, and what a resolver or a reload opens for a moment. */
+#define OWN_DESCRIPTORS 40
 
 struct door {
     struct acceptor *acceptor;
@@ -32,7 +38,8 @@ struct door {
 struct acceptor {
     const struct worker_start *start;
     struct connections *connections;
-    int reserve; /* a descriptor to give up when there are no others */
+    int reserve;     /* a descriptor to give up when there are no others */
+    size_t possible; /* clients for which there are descriptors */
     struct log_limit full_lines;
     struct log_limit refused_lines;
     size_t count;
@@ -63,15 +70,53 @@ static int open_reserve(void)
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-/* Takes a client only to close it: it then knows at once, where it would hang in the backlog. */
+/*
+ * Clients must not take the descriptors that the database's connections need: then nobody would be
+ * served. Twice for those: a new one is made while an old one is being given up.
+ */
+static size_t count_possible(const struct worker_start *start)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return SIZE_MAX;
+    size_t own = OWN_DESCRIPTORS + start->listeners->count +
+                 2 * (size_t)start->maps->conf->database.connections;
+    return limit.rlim_cur > own ? (size_t)limit.rlim_cur - own : 1;
+}
+
+/*
+ * A temporary answer to whatever it is about to ask. Where it comes too late, the client sees the
+ * end of the connection, which Postfix takes for the same; but a table of the kind "tcp:" would try
+ * ten times, a second apart.
+ */
+static void answer_busy(const struct listener *listener, int fd)
+{
+    static const char reason[] = "too many clients";
+    struct answer answer = {.result = LOOKUP_TEMPORARY, .text = reason, .len = sizeof reason - 1};
+    struct evbuffer *out = evbuffer_new();
+    if (out == NULL)
+        return;
+    if (listener->codec->reply(out, &answer))
+        (void)evbuffer_write(out, fd);
+    evbuffer_free(out);
+}
+
+/* Takes a client only to send it away: it then knows at once, where it would hang in the backlog.
+ */
 static void turn_away(struct door *door)
 {
     struct acceptor *acceptor = door->acceptor;
+    struct sockaddr_storage peer = {0};
+    socklen_t size = sizeof peer;
     if (acceptor->reserve >= 0)
         close(acceptor->reserve);
-    int fd = accept4(door->listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0)
+    int fd =
+        accept4(door->listener->fd, (struct sockaddr *)&peer, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+        if (listener_allows(door->listener, (const struct sockaddr *)&peer))
+            answer_busy(door->listener, fd);
         close(fd);
+    }
     acceptor->reserve = open_reserve();
     if (fd < 0)
         pause_door(door, TIRED);
@@ -95,9 +140,10 @@ static bool take_client(struct door *door)
     struct acceptor *acceptor = door->acceptor;
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
-    if (connections_count(acceptor->connections) >=
-        (size_t)acceptor->start->maps->conf->limits.clients) {
-        say_full(acceptor, "limits.clients is reached");
+    size_t count = connections_count(acceptor->connections);
+    bool all = count >= (size_t)acceptor->start->maps->conf->limits.clients;
+    if (all || count >= acceptor->possible) {
+        say_full(acceptor, all ? "limits.clients is reached" : "no more descriptors may be open");
         turn_away(door);
         return false;
     }
@@ -158,6 +204,7 @@ struct acceptor *acceptor_new(struct event_base *base, const struct worker_start
     acceptor->start = start;
     acceptor->connections = connections;
     acceptor->reserve = open_reserve();
+    acceptor->possible = count_possible(start);
     acceptor->count = count;
     for (size_t i = 0; i < count; i++) {
         struct door *door = &acceptor->doors[i];

@@ -13,11 +13,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A client that has so many questions open, or so much of answers unread, is read no further. */
+/* A client that has so many questions open is read no further. */
 #define PIPELINE_MAX 32
-#define UNREAD_MAX   262144
 /* One read: as long as the longest request, with its netstring length and comma. */
 #define READ_SIZE (CODEC_REQUEST_MAX + 16)
+/*
+ * What each client has when all of them together have used up limits.buffers: enough for one
+ * question and its answer, so that those who take theirs are served whatever others do. A key of
+ * SMTP has less than 1100 octets, and a reply of tcp_table at most 4096.
+ */
+#define SHARE 4096
+/* Answers as short as this pass any bound: they may be what says that it is reached. */
+#define SHORT_ANSWER 256
+/* What the kernel keeps for a client that does not read (it doubles this), so that the memory of
+ * ten thousand of them is bounded too. */
+#define SEND_BUFFER 16384
 
 struct request {
     struct lookup lookup;
@@ -25,6 +35,7 @@ struct request {
     bool answered; /* while an earlier one is not: the answer is kept here */
     struct answer answer;
     char *text;
+    size_t size; /* octets of memory, as counted in pending */
     STAILQ_ENTRY(request) link;
 };
 
@@ -40,11 +51,14 @@ struct connection {
     struct event reading;
     struct event writing; /* only while the client does not take what it asked for */
     struct event slow;    /* while a request has begun and is not complete */
+    struct event untaken; /* while owed is not 0 */
+    size_t owed;          /* octets that the client must take before its time is over */
     struct evbuffer *in;  /* what is not parsed yet; NULL mostly */
     struct evbuffer *out;
     STAILQ_HEAD(, request) requests; /* the oldest first */
     size_t request_count;
-    size_t kept; /* octets of answers that wait for earlier ones */
+    size_t pending; /* octets of requests, and of answers that wait for earlier ones */
+    size_t held;    /* all octets of the client, as counted in its owner's sum */
     TAILQ_ENTRY(connection) link;
     TAILQ_ENTRY(connection) dirty_link;
 };
@@ -58,7 +72,8 @@ struct connections {
     struct connection_list all;
     struct connection_list dirty; /* have something to send, or to close */
     size_t count;
-    bool asked; /* since the last flush began */
+    size_t held; /* octets of all clients */
+    bool asked;  /* since the last flush began */
     char read_buffer[READ_SIZE];
     char scratch[CODEC_REQUEST_MAX];
 };
@@ -69,6 +84,35 @@ static void mark_dirty(struct connection *connection)
         return;
     connection->dirty = true;
     TAILQ_INSERT_TAIL(&connection->owner->dirty, connection, dirty_link);
+}
+
+/* ---- bounds ---- */
+
+static bool is_full(const struct connections *connections)
+{
+    return connections->held >= (size_t)connections->maps->conf->limits.buffers;
+}
+
+/* How many octets a client may have now. */
+static size_t bound(const struct connection *connection)
+{
+    const struct connections *owner = connection->owner;
+    return is_full(owner) ? SHARE : (size_t)owner->maps->conf->limits.outstanding;
+}
+
+static size_t outstanding(const struct connection *connection)
+{
+    return evbuffer_get_length(connection->out) + connection->pending;
+}
+
+/* To be called when anything that the client has here may have changed. */
+static void count_octets(struct connection *connection)
+{
+    size_t held = outstanding(connection);
+    if (connection->in)
+        held += evbuffer_get_length(connection->in);
+    connection->owner->held += held - connection->held;
+    connection->held = held;
 }
 
 static struct timeval request_timeout(const struct connection *connection)
@@ -101,8 +145,7 @@ static void free_first_request(struct connection *connection)
     struct request *request = STAILQ_FIRST(&connection->requests);
     STAILQ_REMOVE_HEAD(&connection->requests, link);
     connection->request_count--;
-    if (request->text)
-        connection->kept -= request->answer.len;
+    connection->pending -= request->size;
     free(request->text);
     free(request);
 }
@@ -119,7 +162,9 @@ static void close_connection(struct connection *connection)
     event_del(&connection->reading);
     event_del(&connection->writing);
     event_del(&connection->slow);
+    event_del(&connection->untaken);
     close(connection->fd);
+    owner->held -= connection->held;
     if (connection->in)
         evbuffer_free(connection->in);
     evbuffer_free(connection->out);
@@ -131,6 +176,11 @@ static void close_connection(struct connection *connection)
 }
 
 /* ---- answers ---- */
+
+static const struct answer too_much = {.result = LOOKUP_TEMPORARY,
+                                       .text = "too many octets wait to be read by clients",
+                                       .len =
+                                           sizeof "too many octets wait to be read by clients" - 1};
 
 static void send_answer(struct connection *connection, const struct answer *answer)
 {
@@ -154,15 +204,19 @@ static void keep_answer(struct request *request, const struct answer *answer)
         return;
     }
     memcpy(request->text, answer->text, answer->len);
-    request->connection->kept += answer->len;
+    request->size += answer->len;
+    request->connection->pending += answer->len;
     request->answer.text = request->text;
 }
 
 static void give_answer(struct request *request, const struct answer *answer)
 {
     struct connection *connection = request->connection;
+    if (answer->len > SHORT_ANSWER && outstanding(connection) + answer->len > bound(connection))
+        answer = &too_much;
     if (request != STAILQ_FIRST(&connection->requests)) {
         keep_answer(request, answer);
+        count_octets(connection);
         return;
     }
     send_answer(connection, answer);
@@ -171,6 +225,7 @@ static void give_answer(struct request *request, const struct answer *answer)
         send_answer(connection, &request->answer);
         free_first_request(connection);
     }
+    count_octets(connection);
 }
 
 static void on_answer(struct lookup *lookup, const struct answer *answer)
@@ -180,7 +235,8 @@ static void on_answer(struct lookup *lookup, const struct answer *answer)
 
 /* ---- requests ---- */
 
-static struct request *new_request(struct connection *connection)
+/* octets: of the request as it came, whose parts may be copied. */
+static struct request *new_request(struct connection *connection, size_t octets)
 {
     struct request *request = calloc(1, sizeof *request);
     if (request == NULL) {
@@ -188,6 +244,8 @@ static struct request *new_request(struct connection *connection)
         return NULL;
     }
     request->connection = connection;
+    request->size = sizeof *request + octets;
+    connection->pending += request->size;
     STAILQ_INSERT_TAIL(&connection->requests, request, link);
     connection->request_count++;
     return request;
@@ -195,7 +253,7 @@ static struct request *new_request(struct connection *connection)
 
 static void refuse(struct connection *connection, const char *reason)
 {
-    struct request *request = new_request(connection);
+    struct request *request = new_request(connection, 0);
     if (request)
         give_answer(
             request,
@@ -216,7 +274,7 @@ static void take_request(struct connection *connection, const struct codec_reque
         refuse(connection, "no map of that name is configured");
         return;
     }
-    struct request *request = new_request(connection);
+    struct request *request = new_request(connection, asked->consumed);
     if (request == NULL)
         return;
     owner->asked = true;
@@ -226,7 +284,7 @@ static void take_request(struct connection *connection, const struct codec_reque
 static bool may_parse(const struct connection *connection)
 {
     return !connection->broken && connection->request_count < PIPELINE_MAX &&
-           evbuffer_get_length(connection->out) + connection->kept < UNREAD_MAX;
+           outstanding(connection) < bound(connection);
 }
 
 /* Takes the requests out of data; returns how many octets they were. */
@@ -282,10 +340,16 @@ static void keep_rest(struct connection *connection, const char *data, size_t le
  */
 static void set_waiting(struct connection *connection)
 {
+    count_octets(connection);
     if (connection->finished)
         return;
-    bool begun = connection->in && evbuffer_get_length(connection->in) > 0;
+    size_t begun = connection->in ? evbuffer_get_length(connection->in) : 0;
     bool pause = !may_parse(connection);
+    if (begun > bound(connection) && !pause) {
+        refuse(connection, too_much.text);
+        stop_reading(connection);
+        return;
+    }
     if (pause != connection->paused) {
         connection->paused = pause;
         if (pause)
@@ -304,7 +368,8 @@ static void set_waiting(struct connection *connection)
 static void read_some(struct connection *connection)
 {
     struct connections *owner = connection->owner;
-    ssize_t got = recv(connection->fd, owner->read_buffer, sizeof owner->read_buffer, 0);
+    size_t most = is_full(owner) ? SHARE : sizeof owner->read_buffer;
+    ssize_t got = recv(connection->fd, owner->read_buffer, most, 0);
     if (got < 0) {
         if (errno != EAGAIN && errno != EINTR)
             break_off(connection);
@@ -341,23 +406,57 @@ static void on_slow(evutil_socket_t fd, short what, void *context)
 
 /* ---- sending ---- */
 
-static void flush(struct connection *connection)
+/*
+ * Every answer has its time: one who takes an octet now and then must not keep what he asked for
+ * here for hours. So the time is for all that waits when it begins, and begins anew after that.
+ */
+static void set_untaken(struct connection *connection, size_t taken)
 {
-    while (!connection->broken && evbuffer_get_length(connection->out) > 0) {
-        if (evbuffer_write(connection->out, connection->fd) >= 0)
-            continue;
-        if (errno == EINTR)
-            continue;
-        if (errno != EAGAIN) {
-            break_off(connection);
-            break;
-        }
-        if (!event_pending(&connection->writing, EV_WRITE, NULL)) {
-            struct timeval most = request_timeout(connection);
-            event_add(&connection->writing, &most);
-        }
+    if (taken < connection->owed) {
+        connection->owed -= taken;
         return;
     }
+    if (connection->owed > 0)
+        event_del(&connection->untaken);
+    connection->owed = 0;
+}
+
+static void wait_until_taken(struct connection *connection)
+{
+    if (!event_pending(&connection->writing, EV_WRITE, NULL) &&
+        event_add(&connection->writing, NULL) != 0)
+        break_off(connection);
+    if (connection->owed > 0)
+        return;
+    struct timeval most = request_timeout(connection);
+    connection->owed = evbuffer_get_length(connection->out);
+    if (event_add(&connection->untaken, &most) != 0)
+        break_off(connection);
+}
+
+/* Sends what there is to send; false when the client has to take some of it first. */
+static bool send_some(struct connection *connection)
+{
+    while (!connection->broken && evbuffer_get_length(connection->out) > 0) {
+        int sent = evbuffer_write(connection->out, connection->fd);
+        if (sent >= 0) {
+            set_untaken(connection, (size_t)sent);
+        } else if (errno == EAGAIN) {
+            wait_until_taken(connection);
+            return connection->broken;
+        } else if (errno != EINTR) {
+            break_off(connection);
+        }
+    }
+    return true;
+}
+
+static void flush(struct connection *connection)
+{
+    bool all = send_some(connection);
+    count_octets(connection);
+    if (!all)
+        return;
     /* There may be room again for requests that had to wait. */
     if (!connection->broken) {
         parse_rest(connection);
@@ -370,11 +469,14 @@ static void flush(struct connection *connection)
 
 static void on_writable(evutil_socket_t fd, short what, void *context)
 {
+    mark_dirty(context);
+}
+
+static void on_untaken(evutil_socket_t fd, short what, void *context)
+{
     struct connection *connection = context;
-    if (what & EV_TIMEOUT)
-        break_off(connection); /* it does not read what it asked for */
-    else
-        mark_dirty(connection);
+    log_debug("listener %s: answers were not taken in time", connection->listener->address);
+    break_off(connection);
 }
 
 bool connections_flush(struct connections *connections)
@@ -437,6 +539,9 @@ void connections_add(struct connections *connections, int fd, const struct liste
                  connection);
     event_assign(&connection->writing, connections->base, fd, EV_WRITE, on_writable, connection);
     evtimer_assign(&connection->slow, connections->base, on_slow, connection);
+    evtimer_assign(&connection->untaken, connections->base, on_untaken, connection);
+    int size = SEND_BUFFER;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     TAILQ_INSERT_TAIL(&connections->all, connection, link);
     connections->count++;
     if (event_add(&connection->reading, NULL) != 0)

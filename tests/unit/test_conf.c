@@ -65,6 +65,8 @@ Test(conf, defaults)
     cr_expect_eq(conf->database.timeout, 2.0);
     cr_expect_eq(conf->limits.clients, 10000);
     cr_expect_eq(conf->limits.waiting, 10000);
+    cr_expect_eq(conf->limits.outstanding, 262144);
+    cr_expect_eq(conf->limits.buffers, 67108864);
     cr_expect_eq(conf->limits.request_timeout, 10.0);
     cr_expect_eq(conf->limits.stall, 5.0);
     cr_expect_null(conf->snapshot.directory);
@@ -413,7 +415,7 @@ Test(conf, print_and_read_back)
         "\"007\"; }, { protocol = \"socketmap\"; address = \"systemd:n\"; allow = ( \"::1\" ); } "
         ");\n"
         "limits = { clients = 1; waiting = 1000000; request_timeout = 0.123456789; stall = 300; "
-        "};\n"
+        "outstanding = 1073741824; buffers = 2147483647; };\n"
         "maps = { transport = { query = \"SELECT a, b FROM t WHERE a IN (:addresses)\"; }; };\n",
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
