@@ -30,6 +30,7 @@ GRANT SELECT ON domain         TO lookupd_reader;
 GRANT SELECT ON recipient      TO lookupd_reader;
 GRANT SELECT ON alias          TO lookupd_reader;
 GRANT SELECT ON access         TO lookupd_reader;
+GRANT SELECT ON service        TO lookupd_reader;
 GRANT SELECT ON schema_version TO lookupd_reader;
 
 GRANT SELECT ON relay          TO lookupd_importer;
@@ -47,6 +48,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON domain    TO lookupd_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON recipient TO lookupd_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON alias     TO lookupd_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON access    TO lookupd_operator;
+GRANT SELECT, INSERT, UPDATE ON service           TO lookupd_operator;
 GRANT SELECT ON relay           TO lookupd_operator;
 GRANT SELECT ON relay_tenant    TO lookupd_operator;
 GRANT SELECT ON source          TO lookupd_operator;

@@ -232,6 +232,20 @@ CREATE TABLE history (
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
   COMMENT 'who changed what, and when; written by triggers';
 
+CREATE TABLE service (
+  answering  ENUM('yes', 'no') NOT NULL DEFAULT 'yes' COMMENT 'no: lookups are answered from the snapshot, not from these tables',
+  note       VARCHAR(255) NULL COMMENT 'why',
+  updated_at TIMESTAMP    NOT NULL DEFAULT CURRENT_TIMESTAMP COMMENT 'set by a trigger',
+  updated_by VARCHAR(384) NOT NULL DEFAULT '' COMMENT 'set by a trigger',
+  one_row    BOOLEAN      NOT NULL DEFAULT TRUE,
+  PRIMARY KEY (one_row),
+  CONSTRAINT `service: has one row` CHECK (one_row = 1),
+  CONSTRAINT `answering: yes or no` CHECK (answering IN ('yes', 'no'))
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+  COMMENT 'the switch for maintenance; without a row, as with no';
+
+INSERT INTO service (answering) VALUES ('yes');
+
 CREATE TABLE schema_version (
   version INT       NOT NULL COMMENT 'number of the last file in sql/upgrade that was loaded, or 1',
   since   TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -727,6 +741,13 @@ RETURNS LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
 DETERMINISTIC NO SQL SQL SECURITY INVOKER
 RETURN JSON_OBJECT('name', name, 'account', account, 'note', note)//
 
+CREATE DEFINER = lookupd_definer@localhost
+FUNCTION service_json(answering VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
+                      note VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
+RETURNS LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+DETERMINISTIC NO SQL SQL SECURITY INVOKER
+RETURN JSON_OBJECT('answering', answering, 'note', note)//
+
 -- The fence. NULL: the session is a person's. Otherwise its account stands in the table source, and
 -- @lookupd_source must name one of that account's sources, which is returned.
 CREATE DEFINER = lookupd_definer@localhost
@@ -1003,6 +1024,45 @@ CALL record_update('source', OLD.name, NEW.name, source_json(OLD.name, OLD.accou
 CREATE DEFINER = lookupd_definer@localhost
 TRIGGER source_after_delete AFTER DELETE ON source FOR EACH ROW
 CALL record_change('source', OLD.name, source_json(OLD.name, OLD.account, OLD.note), NULL)//
+
+CREATE DEFINER = lookupd_definer@localhost
+TRIGGER service_before_insert BEFORE INSERT ON service FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('the switch belongs to people: an importer''s account may not change it');
+  ELSEIF NEW.answering NOT IN ('yes', 'no') THEN
+    CALL refuse('answering is yes or no');
+  END IF;
+  SET NEW.note = NULLIF(NEW.note, ''), NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+END//
+
+CREATE DEFINER = lookupd_definer@localhost
+TRIGGER service_before_update BEFORE UPDATE ON service FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('the switch belongs to people: an importer''s account may not change it');
+  ELSEIF NEW.answering NOT IN ('yes', 'no') THEN
+    CALL refuse('answering is yes or no');
+  END IF;
+  SET NEW.note = NULLIF(NEW.note, '');
+  IF service_json(NEW.answering, NEW.note) = service_json(OLD.answering, OLD.note) THEN
+    SET NEW.updated_at = OLD.updated_at, NEW.updated_by = OLD.updated_by;
+  ELSE
+    SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+  END IF;
+END//
+
+CREATE DEFINER = lookupd_definer@localhost
+TRIGGER service_before_delete BEFORE DELETE ON service FOR EACH ROW
+CALL refuse('the row of service stays: to have lookups answered from the snapshot, UPDATE service SET answering = ''no''')//
+
+CREATE DEFINER = lookupd_definer@localhost
+TRIGGER service_after_insert AFTER INSERT ON service FOR EACH ROW
+CALL record_change('service', 'service', NULL, service_json(NEW.answering, NEW.note))//
+
+CREATE DEFINER = lookupd_definer@localhost
+TRIGGER service_after_update AFTER UPDATE ON service FOR EACH ROW
+CALL record_change('service', 'service', service_json(OLD.answering, OLD.note), service_json(NEW.answering, NEW.note))//
 
 CREATE DEFINER = lookupd_definer@localhost
 TRIGGER domain_before_insert BEFORE INSERT ON domain FOR EACH ROW
@@ -1495,8 +1555,8 @@ BEGIN
   DECLARE had_source VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
   DECLARE was LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
   DECLARE CONTINUE HANDLER FOR NOT FOUND SET found = FALSE;
-  IF in_table NOT IN ('relay', 'relay_tenant', 'source', 'domain', 'recipient', 'alias', 'access') THEN
-    CALL refuse(CONCAT('table ', quoted(in_table), ' has no history: it is kept for relay, relay_tenant, source, domain, recipient, alias, access'));
+  IF in_table NOT IN ('relay', 'relay_tenant', 'source', 'domain', 'recipient', 'alias', 'access', 'service') THEN
+    CALL refuse(CONCAT('table ', quoted(in_table), ' has no history: it is kept for relay, relay_tenant, source, domain, recipient, alias, access, service'));
   ELSEIF in_time IS NULL THEN
     CALL refuse('the time is missing: write it as in ''2026-01-31 09:00:00''');
   END IF;
@@ -1593,6 +1653,12 @@ BEGIN
     ELSE
       INSERT INTO access (map, pattern, action, enabled, note)
       VALUES (JSON_VALUE(was, '$.map'), JSON_VALUE(was, '$.pattern'), JSON_VALUE(was, '$.action'), JSON_VALUE(was, '$.enabled'), JSON_VALUE(was, '$.note'));
+    END IF;
+  WHEN 'service' THEN
+    IF EXISTS (SELECT 1 FROM service) THEN
+      UPDATE service SET answering = COALESCE(JSON_VALUE(was, '$.answering'), 'no'), note = JSON_VALUE(was, '$.note');
+    ELSEIF was IS NOT NULL THEN
+      INSERT INTO service (answering, note) VALUES (JSON_VALUE(was, '$.answering'), JSON_VALUE(was, '$.note'));
     END IF;
   END CASE;
 END//
@@ -1736,6 +1802,7 @@ GRANT SELECT ON domain         TO lookupd_reader;
 GRANT SELECT ON recipient      TO lookupd_reader;
 GRANT SELECT ON alias          TO lookupd_reader;
 GRANT SELECT ON access         TO lookupd_reader;
+GRANT SELECT ON service        TO lookupd_reader;
 GRANT SELECT ON schema_version TO lookupd_reader;
 
 GRANT SELECT ON relay          TO lookupd_importer;
@@ -1753,6 +1820,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON domain    TO lookupd_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON recipient TO lookupd_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON alias     TO lookupd_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON access    TO lookupd_operator;
+GRANT SELECT, INSERT, UPDATE ON service           TO lookupd_operator;
 GRANT SELECT ON relay           TO lookupd_operator;
 GRANT SELECT ON relay_tenant    TO lookupd_operator;
 GRANT SELECT ON source          TO lookupd_operator;
@@ -1794,6 +1862,6 @@ GRANT EXECUTE ON PROCEDURE row_history TO lookupd_auditor;
 -- ---------------------------------------------------------------------------------------------
 -- 9. The version, last: a load that stopped half-way is not taken for a schema.
 
-INSERT INTO schema_version (version) VALUES (1);
+INSERT INTO schema_version (version) VALUES (2);
 
 SET sql_mode = @old_sql_mode, autocommit = @old_autocommit;

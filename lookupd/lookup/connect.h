@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 /* The version of sql/schema.sql that the built-in maps are written for. */
-#define CONNECT_SCHEMA_VERSION 1
+#define CONNECT_SCHEMA_VERSION 2
 
 struct connect_error {
     unsigned number; /* of MariaDB or Connector/C; 0: our own, as an unknown schema */

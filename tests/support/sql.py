@@ -48,7 +48,7 @@ def fresh(server, database="lookupd"):
     root = server.connect(database=database)
     run(root, "SET foreign_key_checks = 0")
     for (table,) in rows(root, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
-                               " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME <> 'schema_version'"):
+                               " AND TABLE_TYPE = 'BASE TABLE' AND TABLE_NAME NOT IN ('schema_version', 'service')"):
         if rows(root, f"SELECT 1 FROM `{table}` LIMIT 1"):
             run(root, f"TRUNCATE TABLE `{table}`")
     run(root, "SET foreign_key_checks = 1")

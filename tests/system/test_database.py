@@ -416,5 +416,5 @@ def test_unknown_schema_is_refused(sandbox):
     assert "schema version 99" in sandbox.log_text()
     code, _, errors = _run(sandbox, "-c", sandbox.conf, "-t")
     assert code == 78 and "schema version 99" in errors
-    sandbox.sql("UPDATE schema_version SET version = 1")
+    sandbox.sql("UPDATE schema_version SET version = 2")
     wait_until(lambda: _is_live(sandbox), 2)

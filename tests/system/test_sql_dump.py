@@ -53,7 +53,7 @@ VIEWS = ("effective_route", "my_domain", "my_recipient", "my_relay")
 def contents(connection, kind="BASE TABLE"):
     tables = [table for (table,) in rows(connection, "SELECT TABLE_NAME FROM information_schema.TABLES"
                                                      " WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = %s", (kind,))]
-    assert len(tables) == {"BASE TABLE": 11, "VIEW": len(VIEWS)}[kind]
+    assert len(tables) == {"BASE TABLE": 12, "VIEW": len(VIEWS)}[kind]
     return {table: rows(connection, f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables}
 
 
@@ -116,7 +116,7 @@ def test_restored_on_an_empty_server(mariadb, root):
         tenant = other.connect(TENANT)
         assert rows(tenant, "SELECT name, note FROM my_domain") == (("a.example", 'ü "quoted" \\ back'),)
         denied(tenant, "SELECT * FROM domain")
-        assert rows(there, "SELECT version FROM schema_version") == ((1,),)
+        assert rows(there, "SELECT version FROM schema_version") == ((2,),)
     finally:
         other.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -129,7 +129,7 @@ def test_loaded_twice(mariadb, root):
         done = client(mariadb, "lookupd", text=file.read())
     assert done.returncode != 0 and "already exists" in done.stdout
     assert contents(root) == before
-    assert error_of(root, "INSERT INTO schema_version (version) VALUES (2)")[0] == 1062
+    assert error_of(root, "INSERT INTO schema_version (version) VALUES (3)")[0] == 1062
 
 
 def test_rights_are_those_of_the_schema():
@@ -146,7 +146,7 @@ def test_every_table_is_fit_for_replicas(root):
     assert rows(root, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
                       " AND TABLE_TYPE = 'BASE TABLE' AND ENGINE <> 'InnoDB'") == ()
     assert one(root, "SELECT COUNT(DISTINCT TABLE_NAME) FROM information_schema.STATISTICS"
-                     " WHERE TABLE_SCHEMA = DATABASE() AND INDEX_NAME = 'PRIMARY'") == 11
+                     " WHERE TABLE_SCHEMA = DATABASE() AND INDEX_NAME = 'PRIMARY'") == 12
     assert rows(root, "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE()"
                       " AND ROUTINE_TYPE = 'FUNCTION' AND SQL_DATA_ACCESS NOT IN ('NO SQL', 'READS SQL DATA')") == ()
     assert rows(root, "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"

@@ -239,6 +239,7 @@ WALL = [
     ("relay.enabled: TRUE or FALSE", "UPDATE relay SET enabled = 2"),
     ("source.name: a short name such as bind:ns2", "INSERT INTO source (name, account) VALUES ('', 'x')"),
     ("source.account: a user name, without @host", "INSERT INTO source (name, account) VALUES ('x', '')"),
+    ("service: has one row", "INSERT INTO service (answering, one_row) VALUES ('no', 0)"),
     ("schema_version: has one row", "INSERT INTO schema_version (version, one_row) VALUES (2, 0)"),
 ]
 

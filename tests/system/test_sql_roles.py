@@ -6,20 +6,20 @@ from sql import (ADMIN, AUDITOR, DENIED, IMPORTER, OPERATOR, READER, TENANT, den
                  run)
 
 TABLES = ("relay", "relay_tenant", "source", "domain", "recipient", "alias", "access", "import_claim", "import_run",
-          "history", "schema_version")
+          "history", "schema_version", "service")
 VIEWS = ("effective_route", "my_domain", "my_recipient", "my_relay")
 
 # role's account → what it may SELECT, and in what it may INSERT, UPDATE, DELETE anything at all
 MAY = {
-    READER: ("relay domain recipient alias access schema_version", "", "", ""),
+    READER: ("relay domain recipient alias access schema_version service", "", "", ""),
     IMPORTER: ("relay source domain recipient import_claim import_run schema_version",
                "domain recipient import_claim import_run", "domain recipient import_claim import_run",
                "domain recipient import_claim import_run"),
-    OPERATOR: ("relay relay_tenant source domain recipient alias access import_claim import_run history schema_version effective_route",
-               "domain recipient alias access", "domain recipient alias access", "domain recipient alias access"),
-    ADMIN: ("relay relay_tenant source domain recipient alias access import_claim import_run history schema_version effective_route",
-            "relay relay_tenant source domain recipient alias access",
-            "relay relay_tenant source domain recipient alias access import_claim",
+    OPERATOR: ("relay relay_tenant source domain recipient alias access import_claim import_run history schema_version service effective_route",
+               "domain recipient alias access service", "domain recipient alias access service", "domain recipient alias access"),
+    ADMIN: ("relay relay_tenant source domain recipient alias access import_claim import_run history schema_version service effective_route",
+            "relay relay_tenant source domain recipient alias access service",
+            "relay relay_tenant source domain recipient alias access import_claim service",
             "relay relay_tenant source domain recipient alias access import_claim import_run"),
     AUDITOR: (" ".join(TABLES + VIEWS), "", "", ""),
     TENANT: ("my_domain my_recipient my_relay", "", "my_domain my_recipient", ""),
@@ -27,7 +27,7 @@ MAY = {
 
 # the column by which a right is tried: one that the role's column rights have, where it has them
 TRY = {"relay": "name", "relay_tenant": "relay", "source": "name", "domain": "route", "recipient": "route", "alias": "goto",
-       "access": "action", "import_claim": "route", "import_run": "zones", "history": "who", "schema_version": "version",
+       "access": "action", "import_claim": "route", "import_run": "zones", "history": "who", "schema_version": "version", "service": "note",
        "effective_route": "name", "my_domain": "note", "my_recipient": "note", "my_relay": "note"}
 
 

@@ -1,0 +1,109 @@
+"""The switch for maintenance, and the upgrade that brings it to older tables."""
+
+import os
+import subprocess
+
+import pytest
+
+from sql import (ADMIN, IMPORTER, OPERATOR, READER, ROOT, denied, error_of, fresh, one, refused, rows, run)
+
+UPGRADE = os.path.join(ROOT, "sql", "upgrade", "002.sql")
+
+
+@pytest.fixture
+def root(mariadb):
+    connection = fresh(mariadb)
+    run(connection, "SET @lookupd_source = NULL", "INSERT IGNORE INTO service (answering) VALUES ('yes')",
+        "UPDATE service SET answering = 'yes', note = NULL", "TRUNCATE TABLE history")
+    yield connection
+    connection.close()
+
+
+def test_the_switch(mariadb, root):
+    """An operator turns it, and history tells who; nobody takes the row away or adds a second one."""
+    operator, admin = mariadb.connect(OPERATOR), mariadb.connect(ADMIN)
+    assert rows(root, "SELECT answering, note, one_row FROM service") == (("yes", None, 1),)
+    run(operator, "UPDATE service SET answering = 'no', note = 'restoring the dump of Monday'")
+    assert one(root, "SELECT updated_by FROM service") == "olga@localhost"
+    run(admin, "UPDATE service SET answering = 'yes', note = ''")
+    assert rows(root, "SELECT who, action, JSON_VALUE(old, '$.answering'), JSON_VALUE(new, '$.answering') FROM history"
+                      " WHERE table_name = 'service' AND row_key = 'service' ORDER BY id") == (
+        ("olga@localhost", "update", "yes", "no"), ("adam@localhost", "update", "no", "yes"))
+    run(admin, "CALL restore_row('service', 'service', (SELECT MIN(at) FROM history))")
+    assert one(root, "SELECT answering, note FROM service") == ("no", "restoring the dump of Monday")
+    run(admin, "CALL restore_row('service', 'service', (SELECT MIN(at) - INTERVAL 1 SECOND FROM history))")
+    assert one(root, "SELECT answering, note FROM service") == ("yes", None)
+    assert "answering = 'no'" in refused(root, "DELETE FROM service")
+    denied(operator, "DELETE FROM service")
+    denied(mariadb.connect(READER), "UPDATE service SET answering = 'no'")
+    assert error_of(admin, "INSERT INTO service (answering) VALUES ('no')")[0] == 1062
+    assert error_of(admin, "UPDATE service SET answering = 'maybe'")[0] == 1265
+    run(admin, "SET sql_mode = ''")
+    assert refused(admin, "UPDATE service SET answering = 'maybe'") == "answering is yes or no"
+
+
+def test_no_importer_turns_it(mariadb, root):
+    run(root, "GRANT UPDATE ON service TO importer_ns2@localhost")
+    try:
+        importer = mariadb.connect(IMPORTER)
+        run(importer, "SET @lookupd_source = 'bind:ns2'")
+        assert "belongs to people" in refused(importer, "UPDATE service SET answering = 'no'")
+    finally:
+        run(root, "REVOKE UPDATE ON service FROM importer_ns2@localhost")
+
+
+def definitions(connection):
+    """Everything that a schema is, as texts."""
+    found = {}
+    for kind, names in (
+            ("TABLE", "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'"),
+            ("TRIGGER", "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"),
+            ("FUNCTION", "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() AND ROUTINE_TYPE = 'FUNCTION'"),
+            ("PROCEDURE", "SELECT ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE() AND ROUTINE_TYPE = 'PROCEDURE'")):
+        for (name,) in rows(connection, names):
+            shown = rows(connection, f"SHOW CREATE {kind} {name}")[0]
+            # a table's text ends with what its rows were numbered up to; a trigger's row with its time
+            found[kind, name] = shown[:3] if kind != "TABLE" else shown[1].split(") ENGINE")[0]
+    found["rights"] = rows(connection, "SELECT User, Table_name, Table_priv FROM mysql.tables_priv"
+                                       " WHERE Db = DATABASE() AND User LIKE 'lookupd%' ORDER BY 1, 2")
+    found["version"] = rows(connection, "SELECT version, one_row FROM schema_version")
+    return found
+
+
+def load(server, name):
+    with open(name, "rb") as file:
+        return subprocess.run(["mariadb", "--no-defaults", "-uroot", "-S", server.socket, "lookupd"], stdin=file,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+
+
+def make_version_1(connection):
+    """Takes away what 002.sql brings; the last trigger stays, as when an upgrade stops half-way."""
+    run(connection, "REVOKE ALL ON service FROM lookupd_reader", "REVOKE ALL ON service FROM lookupd_operator",
+        "DROP TABLE service", "DROP FUNCTION service_json", "DROP PROCEDURE restore_row",
+        "CREATE PROCEDURE restore_row(IN in_table INT) SELECT 1", "UPDATE schema_version SET version = 1")
+
+
+def test_upgrade(mariadb, root):
+    run(root, "INSERT INTO domain (name) VALUES ('a.example')")
+    new = definitions(root)
+    make_version_1(root)
+    try:
+        old = definitions(root)
+        assert old != new
+        done = load(mariadb, UPGRADE)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert definitions(root) == new
+        assert one(root, "SELECT answering FROM service") == "yes"
+        assert rows(root, "SELECT name FROM domain") == (("a.example",),)
+        assert rows(root, "SELECT 1 FROM history WHERE table_name = 'service'") == ()
+        # again: refused, and nothing is changed
+        run(root, "UPDATE service SET answering = 'no'")
+        done = load(mariadb, UPGRADE)
+        assert done.returncode != 0 and "this file is for tables of version 1" in done.stdout
+        # after it has stopped half-way: it goes on, and leaves the switch alone
+        run(root, "UPDATE schema_version SET version = 1")
+        done = load(mariadb, UPGRADE)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert definitions(root) == new and one(root, "SELECT answering FROM service") == "no"
+    finally:
+        run(root, "DROP DATABASE lookupd")
