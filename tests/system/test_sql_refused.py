@@ -282,7 +282,9 @@ def constraints_alone(root):
     assert "`recipients: any or listed`" in error_of(root, "UPDATE domain SET recipients = 'lsted'")[1]
     assert "`map: client, sender or recipient`" in error_of(
         root, "INSERT INTO access (map, pattern, action) VALUES ('clients', '1', 'OK')")[1]
-    tested = {name for name, *_ in WALL + FOREIGN_KEYS} | {"recipients: any or listed", "map: client, sender or recipient"}
+    assert "`answering: yes or no`" in error_of(root, "UPDATE service SET answering = ''")[1]
+    tested = {name for name, *_ in WALL + FOREIGN_KEYS} | {
+        "recipients: any or listed", "map: client, sender or recipient", "answering: yes or no"}
     every = {name for (name,) in rows(root, """
         SELECT CONSTRAINT_NAME FROM information_schema.CHECK_CONSTRAINTS
           WHERE CONSTRAINT_SCHEMA = DATABASE() AND CONSTRAINT_NAME NOT IN ('old', 'new')
