@@ -110,6 +110,21 @@ int conf_workers(const struct conf *conf);
 /* Prints the effective configuration: a text that conf_parse() reads back to the same. */
 void conf_print(const struct conf *conf, FILE *out);
 
+/* The parts of a configuration, in the order in which they are printed. */
+enum conf_part {
+    CONF_GENERAL, /* the settings outside groups */
+    CONF_DATABASE,
+    CONF_LISTENERS,
+    CONF_MAPS,
+    CONF_LIMITS,
+    CONF_SNAPSHOT,
+    CONF_STATUS
+};
+#define CONF_PARTS (CONF_STATUS + 1)
+
+/* Whether two configurations say different things there; true without memory. */
+bool conf_part_differs(enum conf_part part, const struct conf *a, const struct conf *b);
+
 /* The map of this name (not NUL-terminated), or NULL. */
 const struct conf_map *conf_find_map(const struct conf *conf, const char *name, size_t len);
 

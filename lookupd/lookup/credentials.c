@@ -349,18 +349,45 @@ struct credentials *credentials_read(const char *file, struct settings_errors *e
     if (text != NULL)
         explicit_bzero(text, OPTION_FILE_MAX + 1);
     free(text);
+    if (credentials != NULL)
+        credentials->references = 1;
     if (errors->count == before)
         return credentials;
     credentials_free(credentials);
     return NULL;
 }
 
+void credentials_hold(struct credentials *credentials)
+{
+    credentials->references++;
+}
+
+char **credentials_text(struct credentials *credentials, size_t number)
+{
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (options[i].kind == OPTION_TEXT && number-- == 0)
+            return (char **)((char *)credentials + options[i].offset);
+    return NULL;
+}
+
+bool credentials_equal(struct credentials *a, struct credentials *b)
+{
+    char **text;
+    for (size_t i = 0; (text = credentials_text(a, i)) != NULL; i++) {
+        const char *one = *text;
+        const char *other = *credentials_text(b, i);
+        if ((one == NULL) != (other == NULL) || (one && strcmp(one, other) != 0))
+            return false;
+    }
+    return a->ssl == b->ssl && a->ssl_verify_server_cert == b->ssl_verify_server_cert;
+}
+
 void credentials_free(struct credentials *credentials)
 {
-    if (credentials == NULL)
+    if (credentials == NULL || --credentials->references > 0)
         return;
-    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        if (options[i].kind == OPTION_TEXT)
-            wipe(*(char **)((char *)credentials + options[i].offset));
+    char **text;
+    for (size_t i = 0; (text = credentials_text(credentials, i)) != NULL; i++)
+        wipe(*text);
     free(credentials);
 }

@@ -8,10 +8,12 @@
 #include "common/settings.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct credentials {
-    char *user;     /* NULL: the setting database.user */
-    char *password; /* NULL: none (unix_socket authentication) */
+    unsigned references; /* of one thread: the others' holders must outlive their use */
+    char *user;          /* NULL: the setting database.user */
+    char *password;      /* NULL: none (unix_socket authentication) */
     char *ssl_ca, *ssl_capath, *ssl_cert, *ssl_key, *ssl_cipher, *ssl_crl, *tls_version;
     bool ssl_verify_server_cert;
     bool ssl; /* TLS is asked for, by any of these options: a connection without it must fail */
@@ -25,7 +27,13 @@ struct credentials {
  * With file NULL the result is empty. NULL after an error.
  */
 struct credentials *credentials_read(const char *file, struct settings_errors *errors);
-/* Wipes the password before the memory is given back. */
+
+void credentials_hold(struct credentials *credentials);
+/* Gives up one reference; with the last, wipes the password before the memory is given back. */
 void credentials_free(struct credentials *credentials);
+
+/* The texts, by number, for handing them to another process: NULL after the last. */
+char **credentials_text(struct credentials *credentials, size_t number);
+bool credentials_equal(struct credentials *a, struct credentials *b);
 
 #endif

@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "lookup/lanes.h"
-#include "lookup/pool.h"
+#include "lookup/pools.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -25,11 +25,12 @@
 #define SAY_AGAIN (60 * CLOCK_SECOND)
 
 struct engine {
+    struct maps *maps; /* in force: of their configuration are deadline and limits */
     const struct conf *conf;
     engine_changed *changed;
     void *context;
 
-    struct pool *pool;
+    struct pools *pools;
     struct lanes lanes;
     struct lookup_list outstanding;
     size_t outstanding_count;
@@ -130,7 +131,7 @@ void engine_ask(struct engine *engine, struct lookup *lookup, struct map *map, c
     maps_hold(map->set);
     lookup->deadline = clock_now() + clock_seconds(engine->conf->deadline);
     remember(engine, lookup);
-    if (pool_state(engine->pool) == POOL_DOWN)
+    if (pools_state(engine->pools) == POOL_DOWN)
         fail(engine, lookup, FAULT_UNREACHABLE);
     else if (engine->lanes.waiting >= (size_t)engine->conf->limits.waiting)
         finish(engine, lookup, "too many lookups are waiting for the database");
@@ -251,7 +252,7 @@ static void on_ended(struct session *session, const struct session_end *end, voi
         if (end->number == ER_NET_PACKET_TOO_LARGE)
             (void)use_smaller(engine, step);
         retry(engine, lookups, count, clock_now());
-        pool_lose(engine->pool, session, end->text);
+        pools_lose(engine->pools, session, end->text);
         break;
     case DBERROR_REPREPARE:
         retry(engine, lookups, count, 0);
@@ -280,7 +281,15 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     maps_release(map->set);
 }
 
-/* ---- the pool ---- */
+static void give_up_session(struct engine *engine, struct session *session, const char *why)
+{
+    struct lookup *lookups[BATCH_LOOKUPS];
+    size_t count = take_batch(session_batch(session), lookups);
+    retry(engine, lookups, count, clock_now());
+    pools_lose(engine->pools, session, why);
+}
+
+/* ---- the pools ---- */
 
 static void on_changed(enum pool_state state, void *context)
 {
@@ -296,7 +305,7 @@ static void on_changed(enum pool_state state, void *context)
 static void on_failed(void *context)
 {
     struct engine *engine = context;
-    if (pool_state(engine->pool) == POOL_DOWN)
+    if (pools_state(engine->pools) == POOL_DOWN)
         fail_waiting(engine, FAULT_UNREACHABLE);
     else
         lanes_release_retries(&engine->lanes);
@@ -319,16 +328,17 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 
     bool busy = false;
     uint64_t longest = clock_seconds(engine->conf->deadline) + OVERDUE;
-    for (size_t i = pool_count(engine->pool); i-- > 0;) {
-        struct session *session = pool_session(engine->pool, i);
+    for (size_t i = pools_count(engine->pools); i-- > 0;) {
+        struct session *session = pools_session(engine->pools, i);
         if (session_is_idle(session))
             continue;
         if (now - session_started(session) <= longest) {
             busy = true;
             continue;
         }
-        /* Its lookups were answered at their deadlines, just above or earlier. */
-        pool_lose(engine->pool, session, "a query took too long");
+        /* Its lookups were answered at their deadlines, just above or earlier; but for those of the
+         * time before a reload that has shortened the deadline. */
+        give_up_session(engine, session, "a query took too long");
     }
     if (busy || !TAILQ_EMPTY(&engine->outstanding))
         start_tick(engine);
@@ -336,8 +346,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 
 /* Maps that have a query under way, by its age. */
 struct busy_maps {
-    const struct map *young[CONF_CONNECTIONS_MAX + 1];
-    const struct map *older[CONF_CONNECTIONS_MAX + 1];
+    const struct map *young[POOLS_SESSIONS_MAX + 1];
+    const struct map *older[POOLS_SESSIONS_MAX + 1];
     size_t stuck; /* queries of maps that are stuck */
 };
 
@@ -347,8 +357,8 @@ static void find_busy_maps(const struct engine *engine, struct busy_maps *maps)
     size_t older = 0;
     uint64_t now = clock_now();
     maps->stuck = 0;
-    for (size_t i = 0; i < pool_count(engine->pool); i++) {
-        struct session *session = pool_session(engine->pool, i);
+    for (size_t i = 0; i < pools_count(engine->pools); i++) {
+        struct session *session = pools_session(engine->pools, i);
         if (session_is_idle(session))
             continue;
         struct map *map = session_batch(session)->map;
@@ -368,19 +378,20 @@ static void find_busy_maps(const struct engine *engine, struct busy_maps *maps)
 static size_t count_idle(const struct engine *engine)
 {
     size_t idle = 0;
-    for (size_t i = 0; i < pool_count(engine->pool); i++)
-        idle += session_is_idle(pool_session(engine->pool, i));
+    for (size_t i = 0; i < pools_count(engine->pools); i++)
+        idle += session_is_idle(pools_session(engine->pools, i));
     return idle;
 }
 
 void engine_run(struct engine *engine)
 {
+    pools_tidy(engine->pools);
     if (engine->lanes.waiting == 0)
         return;
     if (engine->step < STATEMENT_STEP_MAX && clock_now() >= engine->step_until)
         engine->step = STATEMENT_STEP_MAX;
-    for (size_t i = 0; i < pool_count(engine->pool);) {
-        struct session *session = pool_session(engine->pool, i);
+    for (size_t i = 0; i < pools_count(engine->pools);) {
+        struct session *session = pools_session(engine->pools, i);
         if (!session_is_idle(session)) {
             i++;
             continue;
@@ -395,13 +406,14 @@ void engine_run(struct engine *engine)
          * others: the last one that is free is for somebody else, and so is one of all where
          * several maps wait for the same.
          */
-        bool last = pool_count(engine->pool) > 1 && count_idle(engine) == 1;
+        bool last = pools_count(engine->pools) > 1 && count_idle(engine) == 1;
         struct lanes_choice choice = {
             .connected = session_connected(session),
             .step = engine->step,
             .never = last ? busy.older : NULL,
             .only_full = busy.young,
-            .no_stuck = pool_count(engine->pool) > 1 && busy.stuck + 1 >= pool_count(engine->pool),
+            .no_stuck =
+                pools_count(engine->pools) > 1 && busy.stuck + 1 >= pools_count(engine->pools),
         };
         if (!lanes_fill(&engine->lanes, batch, &choice)) {
             i++;
@@ -409,11 +421,15 @@ void engine_run(struct engine *engine)
         }
         for (size_t k = 0; k < batch->count; k++)
             batch->lookups[k]->session = session;
+        /* Asked before a reload: its statement must not stay for as long as the connection. */
+        if (batch->map->set != engine->maps)
+            session_keep_only(session, engine->maps);
         start_tick(engine);
         bool only_one = engine->outstanding_count == 1;
         session_run(session, batch_step(batch));
         /* It may have failed at once, and have gone: look at this place again. */
-        if (only_one && i < pool_count(engine->pool) && pool_session(engine->pool, i) == session)
+        if (only_one && i < pools_count(engine->pools) &&
+            pools_session(engine->pools, i) == session)
             session_linger(session);
     }
     if (engine->lanes.waiting > 0 && count_idle(engine) > 0 &&
@@ -426,20 +442,20 @@ void engine_run(struct engine *engine)
 struct engine_counts engine_counts(const struct engine *engine)
 {
     struct engine_counts counts = engine->counts;
-    counts.connects = pool_connects(engine->pool);
-    counts.connections = (unsigned)pool_count(engine->pool);
+    counts.connects = pools_connects(engine->pools);
+    counts.connections = (unsigned)pools_count(engine->pools);
     counts.outstanding = (unsigned)engine->outstanding_count;
     return counts;
 }
 
-struct engine *engine_new(struct event_base *base, const struct conf *conf,
-                          const struct credentials *credentials, engine_changed *changed,
-                          void *context)
+struct engine *engine_new(struct event_base *base, struct maps *maps,
+                          struct credentials *credentials, engine_changed *changed, void *context)
 {
     struct engine *engine = calloc(1, sizeof *engine);
     if (engine == NULL)
         return NULL;
-    engine->conf = conf;
+    engine->maps = maps;
+    engine->conf = maps->conf;
     engine->changed = changed;
     engine->context = context;
     engine->step = STATEMENT_STEP_MAX;
@@ -449,12 +465,26 @@ struct engine *engine_new(struct event_base *base, const struct conf *conf,
     evtimer_assign(&engine->grown, base, on_grown, engine);
     struct pool_owner owner = {
         .ended = on_ended, .changed = on_changed, .failed = on_failed, .context = engine};
-    engine->pool = pool_new(base, conf, credentials, &owner);
-    if (engine->pool == NULL) {
+    engine->pools = pools_new(base, maps, credentials, &owner);
+    if (engine->pools == NULL) {
         free(engine);
         return NULL;
     }
+    maps_hold(maps);
     return engine;
+}
+
+bool engine_change(struct engine *engine, struct maps *maps, struct credentials *credentials)
+{
+    if (!pools_change(engine->pools, maps, credentials))
+        return false;
+    for (size_t i = 0; i < pools_count(engine->pools); i++)
+        session_keep_only(pools_session(engine->pools, i), maps);
+    maps_hold(maps);
+    maps_release(engine->maps);
+    engine->maps = maps;
+    engine->conf = maps->conf;
+    return true;
 }
 
 bool engine_free(struct engine *engine, uint64_t deadline)
@@ -463,7 +493,8 @@ bool engine_free(struct engine *engine, uint64_t deadline)
         finish(engine, TAILQ_FIRST(&engine->outstanding), "lookupd is stopping");
     event_del(&engine->tick);
     event_del(&engine->grown);
-    bool joined = pool_free(engine->pool, deadline);
+    bool joined = pools_free(engine->pools, deadline);
+    maps_release(engine->maps);
     free(engine);
     return joined;
 }

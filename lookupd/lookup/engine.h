@@ -27,12 +27,18 @@ enum engine_state {
 typedef void engine_changed(enum engine_state state, void *context);
 
 /*
- * Begins to connect. conf gives the database, its connections, the deadline and the limits; it and
- * credentials must outlive the engine. NULL without memory or threads.
+ * Begins to connect. The configuration of maps gives the database, its connections, the deadline
+ * and the limits. References are taken of maps and credentials. NULL without memory or threads.
  */
-struct engine *engine_new(struct event_base *base, const struct conf *conf,
-                          const struct credentials *credentials, engine_changed *changed,
-                          void *context);
+struct engine *engine_new(struct event_base *base, struct maps *maps,
+                          struct credentials *credentials, engine_changed *changed, void *context);
+
+/*
+ * Goes on with another configuration. Lookups that were asked before end as they began; where what
+ * connections depend on has changed, new ones are made, and old ones closed when these are there.
+ * False without memory or threads: then nothing has changed.
+ */
+bool engine_change(struct engine *engine, struct maps *maps, struct credentials *credentials);
 
 /*
  * Asks. done() may be called before this returns. The map's set is held until then. The key is not

@@ -26,6 +26,7 @@ struct pool {
     const struct credentials *credentials;
     struct pool_owner owner;
     enum pool_state state;
+    bool retired; /* connects no more */
 
     struct connector *connector;
     struct event pause; /* until the next attempt to connect */
@@ -53,6 +54,8 @@ static void set_state(struct pool *pool, enum pool_state state)
 
 static void pause_connecting(struct pool *pool)
 {
+    if (pool->retired)
+        return;
     if (pool->pause_length == 0)
         pool->pause_length = PAUSE_FIRST;
     else if (pool->pause_length < PAUSE_MOST)
@@ -70,7 +73,7 @@ static void pause_connecting(struct pool *pool)
 
 static void connect_more(struct pool *pool)
 {
-    if (pool->session_count < (size_t)pool->conf->database.connections &&
+    if (!pool->retired && pool->session_count < (size_t)pool->conf->database.connections &&
         !event_pending(&pool->pause, EV_TIMEOUT, NULL) &&
         connector_ask(pool->connector, pool->conf, pool->credentials))
         pool->attempted = clock_now();
@@ -132,6 +135,11 @@ static bool was_cut_off(const struct pool *pool, unsigned number)
 static void on_connected(MYSQL *mysql, const struct connect_error *error, void *context)
 {
     struct pool *pool = context;
+    if (pool->retired) {
+        if (mysql)
+            mysql_close(mysql);
+        return;
+    }
     if (mysql == NULL) {
         if (was_cut_off(pool, error->number) && pool->quick_failures++ < QUICK_MOST) {
             connect_more(pool);
@@ -201,6 +209,22 @@ struct pool *pool_new(struct event_base *base, const struct conf *conf,
     }
     connect_more(pool);
     return pool;
+}
+
+void pool_retire(struct pool *pool)
+{
+    pool->retired = true;
+    event_del(&pool->pause);
+}
+
+void pool_close_idle(struct pool *pool, struct session *session)
+{
+    remove_session(pool, session);
+}
+
+bool pool_is_connecting(const struct pool *pool)
+{
+    return connector_is_busy(pool->connector);
 }
 
 bool pool_free(struct pool *pool, uint64_t deadline)

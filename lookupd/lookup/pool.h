@@ -52,6 +52,15 @@ uint64_t pool_connects(const struct pool *pool);
 void pool_lose(struct pool *pool, struct session *session, const char *why);
 
 /*
+ * For a pool whose settings are no longer those in force: it connects no more. Its connections
+ * live on until they are closed one by one, when they are idle.
+ */
+void pool_retire(struct pool *pool);
+void pool_close_idle(struct pool *pool, struct session *session);
+/* An attempt to connect is under way: pool_free() might have to wait for it. */
+bool pool_is_connecting(const struct pool *pool);
+
+/*
  * Closes everything. False when a thread hangs at the deadline (monotonic nanoseconds): then end
  * the process without freeing conf.
  */

@@ -32,6 +32,8 @@ struct session {
     struct statement *statement; /* that runs */
     struct statement **statements;
     size_t statement_count;
+    const struct maps *set; /* whose statements are kept; NULL: all */
+    bool swept;             /* there are no others */
     char host[160];
 };
 
@@ -131,6 +133,23 @@ static void drop_statement(struct session *session, const struct statement *stat
     }
 }
 
+/* Only between two statements: in the midst of one, the server understands nothing else. */
+static void sweep_statements(struct session *session)
+{
+    for (size_t i = session->statement_count; session->set && i-- > 0;)
+        if (session->statements[i]->map->set != session->set)
+            drop_statement(session, session->statements[i]);
+    session->swept = true;
+}
+
+void session_keep_only(struct session *session, const struct maps *set)
+{
+    session->set = set;
+    session->swept = false;
+    if (session->state == IDLE)
+        sweep_statements(session);
+}
+
 /* The query was ended from outside; its statement is as good as before. */
 static bool is_interruption(unsigned number)
 {
@@ -181,6 +200,9 @@ static void end(struct session *session, const struct session_end *how)
         drop_statement(session, session->statement);
     }
     session->statement = NULL;
+    bool connected = how->good || how->kind != DBERROR_CONNECTION;
+    if (connected && (!session->swept || set != session->set))
+        sweep_statements(session);
     session->owner.ended(session, how, session->owner.context);
     maps_release(set);
 }

@@ -48,6 +48,13 @@ uint64_t session_connected(const struct session *session);
 bool session_is_proven(const struct session *session);
 const char *session_host(const struct session *session);
 
+/*
+ * Gives up the statements of other sets than this, which must live until the next call: now, or
+ * when what is under way has ended. Without this their maps, and the server's memory of them, would
+ * stay for as long as the connection.
+ */
+void session_keep_only(struct session *session, const struct maps *set);
+
 /* Runs the batch in a statement of step. ended() may be called before this returns. */
 void session_run(struct session *session, int step);
 

@@ -148,8 +148,7 @@ static void report_failure(int ready, int code)
         (void)!write(ready, &octet, 1);
 }
 
-static int serve(const struct options *options, struct maps *maps,
-                 const struct credentials *credentials)
+static int serve(const struct options *options, struct maps *maps, struct credentials *credentials)
 {
     const struct conf *conf = maps->conf;
     enum log_level level = options->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;

@@ -8,7 +8,7 @@
 
 struct parent_start {
     struct maps *maps;
-    const struct credentials *credentials;
+    struct credentials *credentials;
     struct listeners *listeners;
     /* Called once all workers have been started; may be NULL. */
     void (*ready)(void *context);

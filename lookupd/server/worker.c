@@ -93,7 +93,7 @@ static bool set_up(struct worker *worker)
     if (worker->base == NULL)
         return false;
     worker->engine =
-        engine_new(worker->base, start->maps->conf, start->credentials, on_engine_changed, worker);
+        engine_new(worker->base, start->maps, start->credentials, on_engine_changed, worker);
     if (worker->engine == NULL)
         return false;
     worker->connections = connections_new(worker->base, worker->engine, start->maps);

@@ -10,7 +10,7 @@
 struct worker_start {
     int number; /* 1, 2, … as in the process title */
     struct maps *maps;
-    const struct credentials *credentials;
+    struct credentials *credentials;
     const struct listeners *listeners;
     struct scoreboard *board;
     struct slot *slot;
