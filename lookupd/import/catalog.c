@@ -28,10 +28,13 @@ void catalog_file_name(const char *view, const uint8_t *catalog, const uint8_t *
         odd = odd || strpbrk(parts[i], "\\/:") != NULL;
     }
     SHA256End(&context, hex);
-    if (odd || len > PLAIN_MAX)
-        sprintf(out, "__catz__%s.db", hex);
-    else
-        sprintf(out, "__catz__%s_%s_%s.db", view, catalog_text, member_text);
+    const bool plain = !odd && len <= PLAIN_MAX;
+    char *to = stpcpy(out, "__catz__");
+    for (size_t i = 0; plain && i < sizeof parts / sizeof parts[0]; i++)
+        to = stpcpy(to, parts[i]);
+    if (!plain)
+        to = stpcpy(to, hex);
+    (void)stpcpy(to, ".db");
 }
 
 /* A name made of labels that stand before another one; false when it does not fit. */
@@ -146,13 +149,15 @@ static bool set_primaries(const struct adding *adding, const uint8_t *entry,
 
 /* ---- members ---- */
 
-static bool set_file(const struct adding *adding, struct zonelist_zone *member)
+/* named makes the name of the file of the member's name as the record has it: its letters count. */
+static bool set_file(const struct adding *adding, const uint8_t *target,
+                     struct zonelist_zone *member)
 {
-    char name[400];
+    char name[CATALOG_FILE_SIZE];
     const struct zonelist_catalog *catalog = adding->catalog;
     if (catalog->in_memory)
         return true;
-    catalog_file_name(catalog->view, catalog->name, member->name, name);
+    catalog_file_name(catalog->view, catalog->name, target, name);
     member->file = catalog->zone_directory ? arena_print(&adding->list->memory->arena, "%s/%s",
                                                          catalog->zone_directory, name)
                                            : zonelist_path(adding->list, name);
@@ -167,11 +172,13 @@ static bool add_member(const struct adding *adding, const struct zone_node *node
     /* RFC 9432 4.1: several records are an error of that entry, which named leaves out */
     if (pointer == NULL || zone_next(node, RR_PTR, &at) != NULL)
         return true;
-    struct zonelist_zone member = {
-        .view = adding->catalog->view,
-        .catalog = adding->catalog_text,
-        .name = arena_name(&adding->list->memory->arena, rr_target(pointer))};
-    return member.name != NULL && set_file(adding, &member) &&
+    uint8_t name[WIRENAME_MAX];
+    memcpy(name, rr_target(pointer), wirename_size(rr_target(pointer)));
+    wirename_lower(name);
+    struct zonelist_zone member = {.view = adding->catalog->view,
+                                   .catalog = adding->catalog_text,
+                                   .name = arena_name(&adding->list->memory->arena, name)};
+    return member.name != NULL && set_file(adding, rr_target(pointer), &member) &&
            set_primaries(adding, node->name, &member) &&
            zonelist_append(adding->list, &member, adding->view);
 }

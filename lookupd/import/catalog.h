@@ -19,9 +19,11 @@ bool catalog_add_members(struct zonelist *list, const struct zonelist_catalog *c
 
 /*
  * The name that named gives a member's file, without folder: __catz__VIEW_CATALOG_MEMBER.db, the
- * middle as lower-case hex SHA-256 when it is longer than 65 octets or has a '\', '/' or ':'. out
- * has 90 octets.
+ * middle as lower-case hex SHA-256 when it is longer than 65 octets or has a '\', '/' or ':' (all
+ * that is odd in a name is escaped). member is as its PTR record has it, letters not lower-cased;
+ * catalog is lower-case. out has CATALOG_FILE_SIZE octets.
  */
+#define CATALOG_FILE_SIZE (sizeof "__catz__.db" + 65)
 void catalog_file_name(const char *view, const uint8_t *catalog, const uint8_t *member, char *out);
 
 #endif

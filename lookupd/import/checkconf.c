@@ -127,7 +127,8 @@ static bool fail(const struct run *run, char *error, size_t error_size, const ch
 /* ---- the child ---- */
 
 /* Never returns. status gets errno when the program cannot be executed. */
-_Noreturn static void become(const char *const *argv, int null, int out, int err, int status)
+_Noreturn static void become(const char *const *argv, pid_t parent, int null, int out, int err,
+                             int status)
 {
     static const char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C",
                                               NULL};
@@ -137,6 +138,8 @@ _Noreturn static void become(const char *const *argv, int null, int out, int err
         (void)signal(number, SIG_DFL);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) /* it ended before it was asked for */
+        _exit(126);
     /* the five are above 2, and dup2() leaves out close-on-exec */
     if (setpgid(0, 0) == 0 && chdir("/") == 0 && dup2(null, STDIN_FILENO) >= 0 &&
         dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0 && status > 2) {
@@ -190,11 +193,12 @@ static bool start(struct run *run)
     int out[2] = {-1, -1}, err[2] = {-1, -1}, status[2] = {-1, -1};
     int low = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int null = low >= 0 ? fcntl(low, F_DUPFD_CLOEXEC, 3) : -1;
+    const pid_t parent = getpid();
     bool good = null >= 0 && make_pipe(out) && make_pipe(err) && make_pipe(status);
     if (good)
         run->pid = fork();
     if (good && run->pid == 0)
-        become(run->argv, null, out[1], err[1], status[1]);
+        become(run->argv, parent, null, out[1], err[1], status[1]);
     int number = errno;
     if (good && run->pid > 0) {
         close(status[1]);

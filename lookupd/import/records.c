@@ -28,6 +28,17 @@ void records_free(struct records *records)
     *records = (struct records){.list = NULL};
 }
 
+/* Of targets whose letters were kept as they were; what is equal but for them is equal. */
+static int compare_pointers(const struct rr *a, const struct rr *b)
+{
+    uint8_t x[WIRENAME_MAX], y[WIRENAME_MAX];
+    memcpy(x, a->rdata, a->rdlen);
+    memcpy(y, b->rdata, b->rdlen);
+    wirename_lower(x);
+    wirename_lower(y);
+    return memcmp(x, y, a->rdlen < b->rdlen ? a->rdlen : b->rdlen);
+}
+
 int records_compare(const struct rr *a, const struct rr *b)
 {
     int order = a->owner == b->owner ? 0 : wirename_compare(a->owner, b->owner);
@@ -35,6 +46,8 @@ int records_compare(const struct rr *a, const struct rr *b)
         order = (int)a->type - (int)b->type;
     if (order == 0)
         order = memcmp(a->rdata, b->rdata, a->rdlen < b->rdlen ? a->rdlen : b->rdlen);
+    if (order != 0 && a->type == RR_PTR && b->type == RR_PTR && wirename_equal(a->owner, b->owner))
+        order = compare_pointers(a, b);
     return order != 0 ? order : (int)a->rdlen - (int)b->rdlen;
 }
 

@@ -87,9 +87,10 @@ bool rr_normalize(unsigned type, uint8_t *rdata, size_t rdlen)
         return rdlen > at && take_name(rdata, rdlen, &at) && at == rdlen;
     case RR_NS:
     case RR_CNAME:
-    case RR_PTR:
     case RR_DNAME:
         return take_name(rdata, rdlen, &at) && at == rdlen;
+    case RR_PTR:
+        return rdlen > 0 && wirename_check(rdata, rdlen) == rdlen;
     case RR_SOA:
         for (int names = 0; names < 2; names++)
             if (!take_name(rdata, rdlen, &at))

@@ -34,7 +34,8 @@ enum rr_bit {
     RR_HAS_DNAME = 1 << 8,
 };
 
-/* A record of a zone. Its names are lower-case; both pointers are borrowed from the zone. */
+/* A record of a zone. Its names are lower-case, but for a PTR's target; both pointers are borrowed
+ * from the zone. */
 struct rr {
     const uint8_t *owner; /* a name: see wirename.h */
     const uint8_t *rdata; /* rr_normalize() has accepted it */
@@ -50,8 +51,9 @@ const char *rr_type_text(unsigned type, char *buffer);
 
 /*
  * Checks that the rdata of a kept type is well formed: lengths exact, names whole and uncompressed;
- * and lower-cases the names in it, in place, so that records compare by octet. False when it is not
- * (then it may be half lower-cased). Types that are not kept are not looked into: true.
+ * and lower-cases the names in it, in place, so that records compare by octet; but for PTR, whose
+ * letters decide about file names of a catalog's members. False when it is not (then it may be half
+ * lower-cased). Types that are not kept are not looked into: true.
  */
 bool rr_normalize(unsigned type, uint8_t *rdata, size_t rdlen);
 

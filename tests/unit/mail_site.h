@@ -83,8 +83,8 @@ static inline void mail_site_begin(struct mail_site *site, const char *settings,
             mailrules_add_unread_catalog(site->rules);
             continue;
         }
-        if (strstr(more, "view"))
-            cr_assert(sscanf(strstr(more, "view"), "view %u", &view) == 1);
+        if (strstr(more, "view "))
+            view = (unsigned)strtoul(strstr(more, "view ") + 5, NULL, 10);
         uint8_t *name = site->names[site->count];
         struct zonelist_zone *entry = &site->zones[site->count++];
         cr_assert(wirename_parse(origin, strlen(origin), name));

@@ -1,4 +1,5 @@
 /* Records: what is well formed, and what stands in them. */
+#include "import/records.h"
 #include "import/rr.h"
 #include "import/wirename.h"
 
@@ -45,6 +46,24 @@ Test(rr, every_length_but_one_is_malformed)
             cr_expect_eq(accepts(good[i].type, longer, size), size == good[i].size,
                          "case %zu, %zu octets", i, size);
     }
+}
+
+/* The letters of a PTR's target stay as they are; records that differ in nothing else are equal. */
+Test(rr, letters)
+{
+    uint8_t ptr[2][4] = {"\1Z", "\1z"}, ns[] = "\1Z", other[] = "\1a";
+    struct rr a = {.owner = (const uint8_t *)"\1x", .rdata = ptr[0], .type = RR_PTR, .rdlen = 3};
+    struct rr b = a, c = a;
+    b.rdata = ptr[1];
+    c.rdata = other;
+    cr_assert(rr_normalize(RR_PTR, ptr[0], 3) && rr_normalize(RR_NS, ns, 3));
+    cr_expect_eq(ptr[0][1], 'Z');
+    cr_expect_eq(ns[1], 'z');
+    cr_expect_eq(records_compare(&a, &b), 0);
+    cr_expect_gt(records_compare(&a, &c), 0);
+    cr_expect_lt(records_compare(&c, &a), 0);
+    a.type = b.type = RR_TXT;
+    cr_expect_neq(records_compare(&a, &b), 0);
 }
 
 Test(rr, txt)
