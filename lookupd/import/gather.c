@@ -3,13 +3,18 @@
 #include "import/catalog.h"
 #include "import/checkconf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* What zones without views are in. */
 #define DEFAULT_VIEW "_default"
+
+/* Of the databases in which named keeps added zones. */
+#define DATABASE_SUFFIX ".nzd"
 
 struct gathering {
     const struct importconf *conf;
@@ -69,6 +74,34 @@ static bool read_list(struct gathering *gathering)
     return false;
 }
 
+/* named-nzd2nzf makes a database where there is none, and finds no zone in it. */
+static bool check_database(const char *path, char *error, size_t error_size)
+{
+    struct stat status;
+    const char *wrong = NULL;
+    if (stat(path, &status) != 0)
+        wrong = strerror(errno);
+    else if (!S_ISREG(status.st_mode))
+        wrong = "is no regular file";
+    else if (status.st_size == 0)
+        wrong = "is empty";
+    if (wrong)
+        snprintf(error, error_size, "%s: %s", path, wrong);
+    return wrong == NULL;
+}
+
+/* A database of named's, through its own program; or the text that the program prints. */
+static bool load_added(const struct importconf *conf, const char *path,
+                       struct checkconf_output *output, char *error, size_t error_size)
+{
+    size_t len = strlen(path), suffix = strlen(DATABASE_SUFFIX);
+    if (len < suffix || strcmp(path + len - suffix, DATABASE_SUFFIX) != 0)
+        return checkconf_load(path, output, error, error_size);
+    const char *const argv[] = {conf->nzd2nzf, path, NULL};
+    return check_database(path, error, error_size) &&
+           checkconf_run(argv, output, error, error_size);
+}
+
 /* Zones of rndc addzone. A file of them that cannot be read fails the run: half a list would look
  * like zones that went away. */
 static bool read_added(struct gathering *gathering, const char *item)
@@ -79,10 +112,9 @@ static bool read_added(struct gathering *gathering, const char *item)
     char view[300] = DEFAULT_VIEW;
     if (path != item)
         snprintf(view, sizeof view, "%.*s", (int)(path - item - 1), item);
-    const char *const argv[] = {conf->nzd2nzf, path, NULL};
     struct checkconf_output output;
     char error[1000];
-    if (!checkconf_run(argv, &output, error, sizeof error))
+    if (!load_added(conf, path, &output, error, sizeof error))
         return fail(gathered, error);
     bool good =
         zonelist_add_nzf(gathered->list, output.text, output.len, view, error, sizeof error);

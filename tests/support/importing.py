@@ -3,11 +3,69 @@
 import os
 import subprocess
 
+from processes import wait_until
 from sandbox import Sandbox
+from sql import OPERATOR, one, rows, run
 
 SOA = "{name}. 3600 IN SOA ns.{name}. hostmaster.{name}. {serial} 3600 900 {expire} 3600\n"
 OURS = "mx2.example.net."
 PROGRAM = os.path.join(Sandbox("/nonexistent").programs, "lookupd-import")
+
+
+# what the example accounts of sql/ do not have: a second importer
+ACCOUNTS = tuple(statement.format(account) for account in ("importer_ns1@localhost", "importer_ns2@localhost")
+                 for statement in ("CREATE USER IF NOT EXISTS {}", "GRANT lookupd_importer TO {}",
+                                   "SET DEFAULT ROLE lookupd_importer FOR {}"))
+
+
+def prepare(connection):
+    """Two sources, their accounts and a relay."""
+    run(connection, *ACCOUNTS, "INSERT IGNORE INTO source (name, account) VALUES"
+                               " ('bind:ns1', 'importer_ns1'), ('bind:ns2', 'importer_ns2')",
+        "INSERT IGNORE INTO relay (name, nexthop) VALUES ('hq', '[mail.example.net]:25')")
+
+
+def names(connection):
+    return [name for (name,) in rows(connection, "SELECT name FROM domain ORDER BY name")]
+
+
+def everything(connection):
+    """All that a run may change, but for its own row."""
+    return [rows(connection, f"SELECT * FROM {table} ORDER BY 1, 2")
+            for table in ("domain", "recipient", "import_claim", "relay", "history")]
+
+
+def last_run(connection):
+    return one(connection, "SELECT outcome, zones, unreadable, inserted, updated, deleted FROM import_run"
+                           " ORDER BY id DESC LIMIT 1")
+
+
+def many(count):
+    return [f"d{number:03}.example" for number in range(count)]
+
+
+def let_hold_pass(root):
+    run(root, "UPDATE import_claim SET gone_since = gone_since - INTERVAL 2 DAY WHERE gone_since IS NOT NULL")
+
+
+def held(mariadb, *statements):
+    """A session of a person's that holds the locks of what it did."""
+    connection = mariadb.connect(OPERATOR)
+    run(connection, "START TRANSACTION", *statements)
+    return connection
+
+
+def wait_for_lock(root):
+    """Until a transaction waits for a lock. InnoDB looks for it at most ten times a second: whoever
+    asks more often gets what he got before."""
+    wait_until(lambda: rows(root, "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"),
+               interval=0.2, what="the run waits")
+
+
+def finish(process):
+    """(exit code, all that it said) of a run that was started."""
+    out, err = process.communicate(timeout=40)
+    return process.returncode, out + err
 
 
 def zone_text(name, *records, serial=1, expire=864000, mx=True):

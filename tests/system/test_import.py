@@ -1,7 +1,7 @@
 """lookupd-import against a real MariaDB, with the importer's own account and rights.
 
 The zones are text files and the list of them is what named-checkconf prints, so that each case is
-small; the end has a real primary and a real secondary.
+small; test_import_named.py has a real primary and a real secondary.
 """
 
 import json
@@ -13,61 +13,16 @@ import time
 
 import pytest
 
-from importing import OURS, PROGRAM, Site, zone_text
-from named import PrivateNamed, journal_serial
+from importing import (PROGRAM, Site, everything, finish, held, last_run, let_hold_pass, many, names, wait_for_lock,
+                       zone_text)
 from processes import wait_until
-from sandbox import free_ports
-from sql import OPERATOR, fresh, one, rows, run
+from sql import OPERATOR, one, rows, run
+
+pytest_plugins = ("import_fixtures",)
 
 MX = "relay:"
 
 pytestmark = pytest.mark.skipif(not os.path.exists(PROGRAM), reason="lookupd-import is not built (-Dimport)")
-
-
-@pytest.fixture
-def root(mariadb):
-    connection = fresh(mariadb)
-    run(connection, "INSERT INTO source (name, account) VALUES ('bind:ns1', 'importer_ns1')",
-        "INSERT INTO relay (name, nexthop) VALUES ('hq', '[mail.example.net]:25')",
-        "CREATE USER IF NOT EXISTS importer_ns1@localhost", "GRANT lookupd_importer TO importer_ns1@localhost",
-        "SET DEFAULT ROLE lookupd_importer FOR importer_ns1@localhost")
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def operator(mariadb, root):
-    connection = mariadb.connect(OPERATOR)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def site(folder, mariadb, root):
-    return Site(folder, mariadb)
-
-
-def names(connection):
-    return [name for (name,) in rows(connection, "SELECT name FROM domain ORDER BY name")]
-
-
-def everything(connection):
-    """All that a run may change, but for its own row."""
-    return [rows(connection, f"SELECT * FROM {table} ORDER BY 1, 2")
-            for table in ("domain", "recipient", "import_claim", "relay", "history")]
-
-
-def last_run(connection):
-    return one(connection, "SELECT outcome, zones, unreadable, inserted, updated, deleted FROM import_run"
-                           " ORDER BY id DESC LIMIT 1")
-
-
-def many(count):
-    return [f"d{number:03}.example" for number in range(count)]
-
-
-def let_hold_pass(root):
-    run(root, "UPDATE import_claim SET gone_since = gone_since - INTERVAL 2 DAY WHERE gone_since IS NOT NULL")
 
 
 # -- a run ------------------------------------------------------------------------------------------
@@ -146,7 +101,7 @@ def test_another_schema_is_refused(root, site):
     try:
         assert "schema version 7" in site.run(code=78)[1]
     finally:
-        run(root, "UPDATE schema_version SET version = 1")
+        run(root, "UPDATE schema_version SET version = 2")
 
 
 def test_old_runs_are_pruned(root, site):
@@ -397,20 +352,6 @@ def test_named_checkconf_fails(root, site, folder):
 
 # -- the database, other runs, and people, meanwhile --------------------------------------------------
 
-def held(mariadb, *statements):
-    """A session that holds the locks of what it did."""
-    connection = mariadb.connect(OPERATOR)
-    run(connection, "START TRANSACTION", *statements)
-    return connection
-
-
-def wait_for_lock(root):
-    """Until a transaction waits for a lock. InnoDB looks for it at most ten times a second: whoever
-    asks more often gets what he got before."""
-    wait_until(lambda: rows(root, "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"),
-               interval=0.2, what="the run waits")
-
-
 def session_of(root):
     return one(root, "SELECT id FROM information_schema.PROCESSLIST WHERE user = 'importer_ns2'")
 
@@ -434,11 +375,6 @@ def under_way(root, site, mariadb):
         process.kill()
         process.communicate(timeout=10)
     person.close()
-
-
-def finish(process):
-    out, err = process.communicate(timeout=40)
-    return process.returncode, out + err
 
 
 def test_the_database_goes_away(root, site, under_way):
@@ -530,61 +466,3 @@ def test_a_lock_that_is_never_given_up(root, site, mariadb):
 def test_no_database(site, mariadb, root):
     site.write_conf("", hosts='( "unix:/nonexistent/socket" )')
     assert "nothing was changed" in site.run(code=75)[1]
-
-
-# -- a real primary and a real secondary ----------------------------------------------------------------
-
-def test_a_change_on_the_primary_is_seen_before_the_file_has_it(folder, sandbox):
-    """AXFR, then IXFR: the secondary's file is old, its journal is ahead, and lookupd answers."""
-    with sandbox.connect() as root:
-        run(root, "CREATE USER IF NOT EXISTS importer_ns2@localhost", "GRANT lookupd_importer TO importer_ns2@localhost",
-            "SET DEFAULT ROLE lookupd_importer FOR importer_ns2@localhost",
-            "INSERT INTO source (name, account) VALUES ('bind:ns2', 'importer_ns2')")
-    first, second = free_ports(2)
-    primary = PrivateNamed(os.path.join(folder, "primary"), first,
-                           f"ixfr-from-differences yes; notify explicit; also-notify port {second} {{ 127.0.0.1; }};"
-                           " allow-transfer { 127.0.0.1; };")
-    secondary = PrivateNamed(os.path.join(folder, "secondary"), second, "notify no;")
-    zones = {"raw.test": "raw", "text.test": "text"}
-    site = Site(folder, sandbox.mariadb)
-
-    def write(serial, *records):
-        for name in zones:
-            with open(primary.path(name), "w", encoding="ascii") as file:
-                file.write(zone_text(name, f"ns.{name}. 3600 IN A 127.0.0.1", *(r.format(name) for r in records),
-                                     serial=serial))
-
-    write(1)
-    primary.write_conf("".join(f'zone "{name}" {{ type primary; file "{name}"; }};\n' for name in zones))
-    secondary.write_conf("".join(
-        f'zone "{name}" {{ type secondary; file "{name}.db"; masterfile-format {how};'
-        f" primaries port {first} {{ 127.0.0.1; }}; }};\n" for name, how in zones.items()))
-    site.write_conf(f'named_conf = "{secondary.conf}"; exclude = ( ".test.invalid" );')
-    try:
-        primary.start()
-        secondary.start()
-        for name in zones:
-            wait_until(lambda: os.path.exists(secondary.path(name + ".db")), 30, what=f"{name} is transferred")
-        assert site.run() == ("", "")
-        with sandbox.connect() as root:
-            assert names(root) == ["raw.test", "text.test"]
-        for name in zones:
-            assert sandbox.query("relay_domains", name)[0] == "OK"
-            assert sandbox.query("transport", "info@" + name) == ("OK", MX)
-            assert sandbox.query("relay_domains", "sub." + name)[0] == "NOTFOUND"
-        write(2, "sub.{0}. 3600 IN MX 10 mail.{0}.", "sub.{0}. 3600 IN MX 20 " + OURS)
-        primary.reload()
-        for name in zones:
-            wait_until(lambda: journal_serial(secondary.path(name + ".db.jnl")) == 2, 30,
-                       what=f"IXFR of {name}")
-            dumped = subprocess.run(["named-compilezone", "-q", "-i", "none", "-k", "ignore", "-f", zones[name],
-                                     "-F", "text", "-o", "-", name, secondary.path(name + ".db")],
-                                    stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True)
-            assert "sub." not in dumped.stdout, "the file has it already: nothing is tried here"
-        out, err = site.run("-v")
-        assert "2 with a journal ahead of the file" in out, (out, err)
-        for name in zones:
-            assert sandbox.query("relay_domains", "sub." + name)[0] == "OK"
-    finally:
-        secondary.stop()
-        primary.stop()
