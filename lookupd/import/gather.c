@@ -204,9 +204,12 @@ static bool read_zones(struct gathering *gathering)
     gathered->zones.skipped = list->count - total;
     size_t done = 0;
     for (size_t i = 0; i < list->count; i++) {
-        if (list->zones[i].skip != ZONE_READ)
+        const struct zonelist_zone *entry = &list->zones[i];
+        if (entry->primary && !mailrules_add_primary(gathered->rules, entry))
+            return false;
+        if (entry->skip != ZONE_READ)
             continue;
-        if (!read_zone(gathering, &list->zones[i]))
+        if (!read_zone(gathering, entry))
             return false;
         done++;
         if (listener->progress)

@@ -94,6 +94,16 @@ bool mailrules_add_unread(struct mailrules *rules, const struct zonelist_zone *e
     return true;
 }
 
+bool mailrules_add_primary(struct mailrules *rules, const struct zonelist_zone *entry)
+{
+    struct mail_zone *zone;
+    if (!add_zone(rules, entry, &zone))
+        return false;
+    if (zone != NULL)
+        zone->primary = true;
+    return true;
+}
+
 void mailrules_add_unread_catalog(struct mailrules *rules)
 {
     rules->catalog_unread = true;

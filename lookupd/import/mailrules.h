@@ -42,7 +42,7 @@ enum verdict_reason {
     RULE_AT_CUT,            /* the child zone's matter, and that zone is not here */
     RULE_BELOW_CUT,
     RULE_BELOW_DNAME,
-    RULE_DEEPER_ZONE, /* another zone of the list owns the name */
+    RULE_DEEPER_ZONE, /* another zone of this server owns the name */
     RULE_EXCLUDED,    /* by include and exclude */
     RULE_HINT_NO,     /* a TXT record says relay=no */
     RULE_CNAME_OUT,   /* a CNAME to a name that is not relayed, or not in these zones */
@@ -94,6 +94,8 @@ bool mailrules_add(struct mailrules *rules, const struct zonelist_zone *entry,
 /* A zone of the list that could not be read: nothing is known of what it owns. */
 bool mailrules_add_unread(struct mailrules *rules, const struct zonelist_zone *entry,
                           enum zone_fault_kind why);
+/* A zone that this server is primary of: it is not read, and yet its names are no zone's above. */
+bool mailrules_add_primary(struct mailrules *rules, const struct zonelist_zone *entry);
 /* A catalog that could not be read: any name that no zone owns could be of a member. Then every
  * name that is not decided otherwise is RULE_ZONE_UNREAD. */
 void mailrules_add_unread_catalog(struct mailrules *rules);
@@ -107,7 +109,8 @@ const struct verdict *mailrules_verdicts(const struct mailrules *rules, size_t *
 /*
  * What is said about any name of the tables (".example.com" too), as claims of earlier runs have
  * it: one of the verdicts; else RULE_ZONE_UNREAD when the deepest zone above it could not be read;
- * else not relayed, RULE_NO_MX (in a zone of ours) or RULE_NOT_OURS with zone NULL.
+ * else not relayed, RULE_NO_MX (in a zone of the list), RULE_DEEPER_ZONE (in one that this server
+ * is primary of) or RULE_NOT_OURS with zone NULL.
  */
 struct verdict mailrules_find(const struct mailrules *rules, const char *name);
 size_t mailrules_count(const struct mailrules *rules, enum verdict_reason reason);

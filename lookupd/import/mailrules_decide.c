@@ -58,6 +58,8 @@ static bool is_settled(struct deciding *deciding, enum verdict_reason *reason)
     const uint8_t *domain = deciding->wildcard ? wirename_parent(name->name) : name->name;
     if (owner != zone)
         *reason = owner->unread ? RULE_ZONE_UNREAD : RULE_DEEPER_ZONE;
+    else if (name->place != ZONE_AUTHORITATIVE && rules->catalog_unread)
+        *reason = RULE_ZONE_UNREAD; /* perhaps a member has it */
     else if (name->place == ZONE_AT_CUT)
         *reason = RULE_AT_CUT;
     else if (name->place == ZONE_BELOW_CUT)
@@ -225,9 +227,10 @@ static struct decision decide_by_mx(struct deciding *deciding, bool stranger)
     if (sum.all_root)
         return decided(RULE_NULL_MX);
     if (sum.ours == count && !stranger)
-        return decided(by_address && sum.unread ? RULE_ZONE_UNREAD : RULE_NOT_OURS);
+        return decided(sum.unread ? RULE_ZONE_UNREAD : RULE_NOT_OURS);
     if (sum.better == 0)
         decision = decided(RULE_ONLY_US);
+    /* by names alone, only a CNAME could be ours, which an MX must not point to (RFC 2181 10.3) */
     else if (by_address && sum.better_unread)
         decision = decided(RULE_ZONE_UNREAD);
     else if (sum.usable == 0)
@@ -352,8 +355,9 @@ static void apply_hint(const struct deciding *deciding, struct decision *decisio
 {
     if (deciding->zone->hint == HINT_REFUSED)
         decision->warnings |= 1U << WARN_HINT_REFUSED;
-    bool listed =
-        decision->reason == RULE_ONLY_US || verdict_reason_kind(decision->reason) == VERDICT_RELAY;
+    bool listed = decision->reason == RULE_ONLY_US || decision->reason == RULE_BAD_TARGETS ||
+                  decision->reason == RULE_NO_SAFE_HOST ||
+                  verdict_reason_kind(decision->reason) == VERDICT_RELAY;
     if (deciding->zone->hint != HINT_RELAY || decision->reason == RULE_NULL_MX ||
         !(listed || deciding->apex))
         return;

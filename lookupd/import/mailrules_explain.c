@@ -72,6 +72,10 @@ static void print_zone(struct mailrules *rules, const struct mail_zone *zone, co
     if (entry->catalog != NULL)
         fprintf(out, ", of the catalog %s", entry->catalog);
     fprintf(out, ", file %s", entry->file ? entry->file : "none");
+    if (zone->primary) {
+        fputs(": this server is its primary\n", out);
+        return;
+    }
     if (zone->unread && !zone->too_many) {
         fprintf(out, ": could not be read (%s)\n", zone_fault_word(zone->why));
         return;

@@ -48,7 +48,8 @@ struct mail_zone {
     uint32_t serial;
     uint32_t first, count; /* its names, in canonical order, the apex first */
     uint32_t relayed;
-    bool unread;   /* it has no names here */
+    bool primary;  /* this server is its primary: it has no names here */
+    bool unread;   /* nor has this one */
     bool too_many; /* more mail names than max_names */
     enum zone_fault_kind why;
     enum mail_hint hint;
@@ -111,7 +112,7 @@ bool mailrules_wire(const char *text, uint8_t *out);
 
 /* ---- mailrules_names.c ---- */
 
-/* The deepest zone of a view that a name is in; NULL: none. */
+/* The deepest zone of a view that a name is in, read or not; NULL: none. */
 const struct mail_zone *mailrules_zone_of(const struct mailrules *rules, unsigned view,
                                           const uint8_t *name);
 /* The name in a zone; NULL: it does not exist there. */
@@ -125,6 +126,8 @@ enum mail_look mailrules_look(const struct mailrules *rules, unsigned view, cons
 /* What an MX target is. *cname is set when it is a CNAME. */
 enum mail_target mailrules_target(const struct mailrules *rules, unsigned view,
                                   const uint8_t *target, bool *cname);
+
+/* ---- mailrules_address.c ---- */
 
 /* The bits of enum mail_address for one address. */
 unsigned mailrules_address(const struct importconf *conf, const struct zonelist_address *address);

@@ -1,7 +1,6 @@
 /* Names of all zones: what is there, and what a question for one finds. */
 #include "import/mailrules_memory.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 const struct mail_zone *mailrules_zone_of(const struct mailrules *rules, unsigned view,
@@ -40,24 +39,30 @@ static const struct mail_name *find_wildcard(const struct mailrules *rules,
     return mailrules_name_in(rules, zone, name);
 }
 
+/* What is to be thought of a name that no zone here has anything to say about. */
+static enum mail_look look_outside(const struct mailrules *rules)
+{
+    return rules->catalog_unread ? LOOK_UNREAD : LOOK_OUTSIDE;
+}
+
 enum mail_look mailrules_look(const struct mailrules *rules, unsigned view, const uint8_t *name,
                               const struct mail_name **found)
 {
     const struct mail_zone *zone = mailrules_zone_of(rules, view, name);
     *found = NULL;
-    if (zone == NULL)
-        return rules->catalog_unread ? LOOK_UNREAD : LOOK_OUTSIDE;
+    if (zone == NULL || zone->primary)
+        return look_outside(rules);
     if (zone->unread)
         return LOOK_UNREAD;
     *found = mailrules_name_in(rules, zone, name);
     if (*found != NULL)
-        return (*found)->place == ZONE_AUTHORITATIVE ? LOOK_NAME : LOOK_OUTSIDE;
+        return (*found)->place == ZONE_AUTHORITATIVE ? LOOK_NAME : look_outside(rules);
     const struct mail_name *encloser = NULL;
     while (encloser == NULL && (name = wirename_parent(name)) != NULL)
         encloser = mailrules_name_in(rules, zone, name);
     if (encloser == NULL || encloser->place != ZONE_AUTHORITATIVE ||
         (encloser->types & RR_HAS_DNAME))
-        return LOOK_OUTSIDE;
+        return look_outside(rules);
     *found = find_wildcard(rules, zone, encloser->name);
     return *found != NULL ? LOOK_NAME : LOOK_NOTHING;
 }
@@ -97,58 +102,4 @@ enum mail_target mailrules_target(const struct mailrules *rules, unsigned view,
         *cname = true;
     }
     return TARGET_DANGLING;
-}
-
-/* ---- addresses that mail must not go to ---- */
-
-struct address_block {
-    uint8_t octets[4];
-    unsigned bits;
-    bool private; /* the setting allow_private lets mail through */
-};
-
-static bool is_within(const uint8_t *address, const uint8_t *network, unsigned bits)
-{
-    unsigned whole = bits / 8, rest = bits % 8;
-    return memcmp(address, network, whole) == 0 &&
-           (rest == 0 || ((address[whole] ^ network[whole]) >> (8 - rest)) == 0);
-}
-
-/* RFC 6890's registry: what is no address of another host, or is one of this site's only. */
-static bool is_forbidden_v4(const uint8_t *address, bool allow_private)
-{
-    static const struct address_block networks[] = {
-        {{0, 0, 0, 0}, 8, false},    {{224, 0, 0, 0}, 3, false},   {{10, 0, 0, 0}, 8, true},
-        {{100, 64, 0, 0}, 10, true}, {{127, 0, 0, 0}, 8, true},    {{169, 254, 0, 0}, 16, true},
-        {{172, 16, 0, 0}, 12, true}, {{192, 168, 0, 0}, 16, true},
-    };
-    for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
-        if (is_within(address, networks[i].octets, networks[i].bits))
-            return !(networks[i].private && allow_private);
-    return false;
-}
-
-static bool is_forbidden_v6(const struct in6_addr *address, bool allow_private)
-{
-    const uint8_t *octets = address->s6_addr;
-    if (IN6_IS_ADDR_V4MAPPED(address))
-        return is_forbidden_v4(octets + 12, allow_private);
-    if (IN6_IS_ADDR_UNSPECIFIED(address) || IN6_IS_ADDR_MULTICAST(address))
-        return true;
-    bool private = IN6_IS_ADDR_LOOPBACK(address) || IN6_IS_ADDR_LINKLOCAL(address) ||
-                   IN6_IS_ADDR_SITELOCAL(address) || (octets[0] & 0xfe) == 0xfc;
-    return private && !allow_private;
-}
-
-unsigned mailrules_address(const struct importconf *conf, const struct zonelist_address *address)
-{
-    unsigned bits = MAIL_HAS_ADDRESS;
-    bool forbidden = address->family == AF_INET
-                         ? is_forbidden_v4((const uint8_t *)&address->v4, conf->allow_private)
-                         : is_forbidden_v6(&address->v6, conf->allow_private);
-    if (forbidden)
-        bits |= MAIL_FORBIDDEN;
-    if (importconf_is_my_address(conf, address))
-        bits |= MAIL_OURS;
-    return bits;
 }

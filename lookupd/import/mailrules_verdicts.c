@@ -5,55 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *word, *text;
-    enum verdict_kind kind;
-} reasons[RULE_COUNT] = {
-    [RULE_BETTER_MX] = {"better-mx", "an MX record is ours, and others are better", VERDICT_RELAY},
-    [RULE_CNAME] = {"cname", "a CNAME leads to a name that is relayed", VERDICT_RELAY},
-    [RULE_WILDCARD] = {"wildcard", "a wildcard's MX records: ours, and better ones", VERDICT_RELAY},
-    [RULE_HINT] = {"hint", "a TXT record of the zone names the relay", VERDICT_RELAY},
-    [RULE_ALL] = {"all", "mode \"all\" relays every zone", VERDICT_RELAY},
-    [RULE_NO_MX] = {"no-mx", "it has no MX record", VERDICT_NOT},
-    [RULE_NULL_MX] = {"null-mx", "it takes no mail (MX \".\", RFC 7505)", VERDICT_NOT},
-    [RULE_NOT_OURS] = {"not-ours", "none of its MX records is this host", VERDICT_NOT},
-    [RULE_ONLY_US] = {"only-us", "this host is its best MX: to relay would be a loop", VERDICT_NOT},
-    [RULE_WILDCARD_IGNORED] = {"wildcard-ignored", "the setting wildcards is off", VERDICT_NOT},
-    [RULE_SUBDOMAIN_IGNORED] = {"subdomain-ignored", "the setting subdomains is off", VERDICT_NOT},
-    [RULE_INVALID_NAME] = {"invalid-name", "it cannot be a mail domain", VERDICT_NOT},
-    [RULE_AT_CUT] = {"at-cut", "it is delegated to a zone that is not here", VERDICT_NOT},
-    [RULE_BELOW_CUT] = {"below-cut", "it is below a delegation", VERDICT_NOT},
-    [RULE_BELOW_DNAME] = {"below-dname", "it is below a DNAME", VERDICT_NOT},
-    [RULE_DEEPER_ZONE] = {"deeper-zone", "another zone of the list has the name", VERDICT_NOT},
-    [RULE_EXCLUDED] = {"excluded", "by the settings include and exclude", VERDICT_NOT},
-    [RULE_HINT_NO] = {"hint-no", "a TXT record of the zone says relay=no", VERDICT_NOT},
-    [RULE_CNAME_OUT] = {"cname-out", "its CNAME leads to no name that is relayed", VERDICT_NOT},
-    [RULE_CNAME_LOOP] = {"cname-loop", "its CNAME leads nowhere: a loop, or too many", VERDICT_NOT},
-    [RULE_ZONE_UNREAD] = {"zone-unread", "a zone that decides about it could not be read",
-                          VERDICT_UNKNOWN},
-    [RULE_BAD_TARGETS] = {"bad-targets",
-                          "every better MX is malformed, has no address or a forbidden one",
-                          VERDICT_UNKNOWN},
-    [RULE_NO_SAFE_HOST] = {"no-safe-host", "nothing vouches for any host that is better",
-                           VERDICT_UNKNOWN},
-    [RULE_TOO_MANY] = {"too-many", "its zone has more mail names than max_names", VERDICT_UNKNOWN},
-};
-
-const char *verdict_reason_word(enum verdict_reason reason)
-{
-    return reasons[reason].word;
-}
-
-const char *verdict_reason_text(enum verdict_reason reason)
-{
-    return reasons[reason].text;
-}
-
-enum verdict_kind verdict_reason_kind(enum verdict_reason reason)
-{
-    return reasons[reason].kind;
-}
-
 bool mailrules_text(const uint8_t *name, char *out)
 {
     bool wildcard = wirename_is_wildcard(name);
@@ -105,7 +56,7 @@ static bool is_relayed(const struct mailrules *rules, const struct mail_name *na
         decision = mailrules_decide_cname(rules, name);
     else
         return false;
-    return reasons[decision.reason].kind == VERDICT_RELAY;
+    return verdict_reason_kind(decision.reason) == VERDICT_RELAY;
 }
 
 /* Aliases count too: one record makes each. A zone that is then left out can only make fewer names
@@ -151,7 +102,7 @@ static bool list_verdict(struct mailrules *rules, struct listing *listing,
         return false;
     listing->list[listing->count++] =
         (struct listed){.verdict = {.name = kept,
-                                    .kind = reasons[decision->reason].kind,
+                                    .kind = verdict_reason_kind(decision->reason),
                                     .reason = decision->reason,
                                     .route = decision->route,
                                     .relay = decision->relay,
@@ -172,11 +123,11 @@ static bool list_name(struct mailrules *rules, struct listing *listing,
         decision = mailrules_decide_cname(rules, name);
     else
         return true;
-    if (zone->too_many && reasons[decision.reason].kind != VERDICT_NOT)
+    if (zone->too_many && verdict_reason_kind(decision.reason) != VERDICT_NOT)
         decision = (struct decision){.reason = RULE_TOO_MANY};
     /* Most aliases are of web sites. Nobody misses them in the list: mailrules_find() knows them.
      */
-    if (name->decision == 0 && reasons[decision.reason].kind == VERDICT_NOT) {
+    if (name->decision == 0 && verdict_reason_kind(decision.reason) == VERDICT_NOT) {
         rules->counts[decision.reason]++;
         return true;
     }
@@ -328,7 +279,7 @@ static struct verdict make_verdict(const char *name, enum verdict_reason reason,
                                    const struct mail_zone *zone)
 {
     return (struct verdict){.name = name,
-                            .kind = reasons[reason].kind,
+                            .kind = verdict_reason_kind(reason),
                             .reason = reason,
                             .zone = zone ? zone->entry : NULL,
                             .serial = zone ? zone->serial : 0};
@@ -359,7 +310,7 @@ struct verdict mailrules_find(const struct mailrules *rules, const char *name)
     if (read == NULL)
         return make_verdict(name, RULE_NOT_OURS, NULL);
     const struct mail_name *found = mailrules_name_in(rules, read, wire);
-    enum verdict_reason reason = RULE_NO_MX;
+    enum verdict_reason reason = read->primary ? RULE_DEEPER_ZONE : RULE_NO_MX;
     if (found != NULL && found->decision != 0)
         reason = rules->decisions[found->decision - 1].reason;
     else if (found != NULL && mailrules_cname(found) != NULL)

@@ -48,6 +48,7 @@ struct zonelist_zone {
     const char *catalog; /* the catalog that it is a member of; NULL */
     unsigned order;      /* of its view: the smaller decides where views disagree */
     enum zone_skip skip;
+    bool primary; /* this server is primary of it: skipped, and yet no other zone has its names */
     /* Only where the settings want mail to go there (mode "all", relay "primaries"): addresses in
      * the order given, lists followed (at most 8 deep, loops cut); ports are DNS ports and left
      * out. */

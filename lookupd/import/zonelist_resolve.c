@@ -172,6 +172,17 @@ static bool is_class_in(const char *class)
     return strcasecmp(class, "IN") == 0 || strcasecmp(class, "CLASS1") == 0;
 }
 
+/* True when this server is primary of the zone, in a view that is read. */
+static bool is_primary(const struct zonelist *list, const struct zonelist_statement *statement)
+{
+    const struct zonelist_view *view = &list->memory->views[statement->view];
+    const char *class = statement->class ? statement->class : view->class;
+    return view->read && statement->type != NULL &&
+           (strcasecmp(statement->type, "primary") == 0 ||
+            strcasecmp(statement->type, "master") == 0) &&
+           (class == NULL || is_class_in(class));
+}
+
 static enum zone_skip judge_statement(const struct zonelist *list,
                                       const struct zonelist_statement *statement)
 {
@@ -196,7 +207,8 @@ bool zonelist_add(struct zonelist *list, const struct zonelist_statement *given)
     apply_template(list, &statement, &of_template);
     struct zonelist_zone zone = {.name = arena_name(&memory->arena, wire),
                                  .view = memory->views[statement.view].name,
-                                 .skip = judge_statement(list, &statement)};
+                                 .skip = judge_statement(list, &statement),
+                                 .primary = is_primary(list, &statement)};
     return zone.name != NULL && zonelist_set_files(list, &statement, of_template, &zone) &&
            (zone.skip != ZONE_READ ||
             zonelist_follow(list, &statement.primaries, &zone.primaries, &zone.primary_count)) &&

@@ -56,8 +56,8 @@ static inline void mail_site_add(struct mail_site *site, struct zonelist_zone *e
 }
 
 /*
- * Zones, each begun by a line "= ORIGIN [view N] [unread]", its records after it. "= catalog
- * unread" is a catalog that could not be read.
+ * Zones, each begun by a line "= ORIGIN [view N] [unread|primary]", its records after it. "=
+ * catalog unread" is a catalog that could not be read.
  */
 static inline void mail_site_begin(struct mail_site *site, const char *settings, const char *zones)
 {
@@ -96,6 +96,10 @@ static inline void mail_site_begin(struct mail_site *site, const char *settings,
                                         .primary_count = 2};
         if (strstr(more, "unread")) {
             cr_assert(mailrules_add_unread(site->rules, entry, ZONE_MISSING));
+            continue;
+        }
+        if (strstr(more, "primary")) {
+            cr_assert(mailrules_add_primary(site->rules, entry));
             continue;
         }
         records = strndup(begin, (size_t)(zones - begin));

@@ -146,6 +146,11 @@ static const struct mail_case {
      "= sub.d.test\n@ MX 10 " OURS
      "\n= d.test\nsub NS ns.else.test.\nsub MX 1 mail.else.test.\nsub MX 9 " OURS "\n",
      "d.test no-mx\nsub.d.test only-us\n"},
+    {"deeper-zone: one that this server is primary of", "my_addresses = ( \"198.51.100.9\" );",
+     "= d.test\nx.sub MX 1 mail.else.test.\nx.sub MX 9 backup\nbackup A 198.51.100.9\n"
+     "sub MX 1 mail.else.test.\nsub MX 9 backup\ny MX 1 mail.sub\ny MX 9 backup\n"
+     "= sub.d.test primary\n",
+     "d.test no-mx\nsub.d.test deeper-zone\nx.sub.d.test deeper-zone\ny.d.test better-mx relay:\n"},
     {"zone-unread: a deeper one", "",
      "= d.test\nx.sub MX 1 mail.else.test.\nx.sub MX 9 " OURS "\n= sub.d.test unread\n",
      "d.test no-mx\nsub.d.test zone-unread\nx.sub.d.test zone-unread\n"},
@@ -222,8 +227,16 @@ static const struct mail_case {
      "my_names = ( \"us.net.test\" ); my_addresses = ( \"198.51.100.9\" );",
      "= d.test\n@ MX 1 backup.e.test.\n@ MX 9 " OURS "\n= e.test unread\n",
      "d.test zone-unread\ne.test zone-unread\n"},
-    {"not-ours: by name alone, whatever is there", "",
-     "= d.test\n@ MX 1 mail.e.test.\n= e.test unread\n", "d.test not-ours\ne.test zone-unread\n"},
+    {"zone-unread: a target there could be a CNAME to this host", "",
+     "= d.test\n@ MX 1 mail.else.test.\n@ MX 9 backup.e.test.\n= e.test unread\n",
+     "d.test zone-unread\ne.test zone-unread\n"},
+    {"not-ours: the zone that is not read has none of the targets", "",
+     "= d.test\n@ MX 1 mail.else.test.\n= e.test unread\n",
+     "d.test not-ours\ne.test zone-unread\n"},
+    {"zone-unread: a catalog, and what is delegated is perhaps a member's", "",
+     "= d.test\nsub NS ns.else.test.\nsub MX 1 mail.else.test.\nx.sub MX 1 mail.else.test.\n"
+     "www CNAME y.sub\n= catalog unread\n",
+     "d.test no-mx\nsub.d.test zone-unread\nwww.d.test zone-unread\nx.sub.d.test zone-unread\n"},
     {"better-mx: mail goes to a host of a zone that is not read", "",
      "= d.test\n@ MX 1 mail.e.test.\n@ MX 9 " OURS "\n= e.test unread\n",
      "d.test better-mx relay:\ne.test zone-unread\n"},
@@ -273,6 +286,10 @@ static const struct mail_case {
      "www.d.test cname @hq\n"},
     {"hint: a zone without MX records", "hint_relays = ( \"hq\" );",
      "= d.test\n@ TXT \"v=lookupd1 relay=hq\"\n", "d.test hint @hq\n"},
+    {"hint: no better MX need be good", "hint_relays = ( \"hq\" );" HOSTS,
+     "= d.test\n@ TXT \"v=lookupd1 relay=hq\"\na MX 1 gone\na MX 9 " OURS
+     "\nb MX 1 mail.else.test.\nb MX 9 " OURS "\nc MX 1 mail.else.test.\n",
+     "a.d.test hint @hq\nb.d.test hint @hq\nc.d.test not-ours\nd.test hint @hq\n"},
     {"null-mx: stronger than a hint", "hint_relays = ( \"hq\" );",
      "= d.test\n@ MX 0 .\n@ TXT \"v=lookupd1 relay=hq\"\n", "d.test null-mx\n"},
     {"hint: off by default", "", "= d.test\n@ MX 1 " OURS "\n@ TXT \"v=lookupd1 relay=hq\"\n",
@@ -384,7 +401,8 @@ Test(mailrules, names_that_no_list_has)
     struct mail_site site;
     mail_site_begin(&site, "exclude = ( \".ex.test\" );",
                     "= d.test\n" BACKUP "out CNAME www.else.test.\nloop CNAME loop\n"
-                    "= un.d.test unread\n= v.test view 1\n@ TXT x\n= v.test view 2 unread\n");
+                    "= un.d.test unread\n= own.d.test primary\n= v.test view 1\n@ TXT x\n= v.test "
+                    "view 2 unread\n");
     expect_find(&site, "d.test", "better-mx");
     expect_find(&site, "gone.d.test", "no-mx");
     expect_find(&site, ".d.test", "no-mx");
@@ -392,6 +410,8 @@ Test(mailrules, names_that_no_list_has)
     expect_find(&site, "loop.d.test", "cname-loop");
     expect_find(&site, "a.un.d.test", "zone-unread");
     expect_find(&site, ".un.d.test", "zone-unread");
+    expect_find(&site, "own.d.test", "deeper-zone");
+    expect_find(&site, "a.own.d.test", "deeper-zone");
     expect_find(&site, "else.test", "not-ours");
     expect_find(&site, "a.ex.test", "excluded");
     expect_find(&site, "gone.v.test", "zone-unread");
@@ -503,6 +523,10 @@ Test(mailrules, explain)
         "x.d.test: unknown: a row that is there stays as it is\n"
         "  zone-unread: a zone that decides about it could not be read\n"
         "  zone d.test, view _default, file /zones/file: could not be read (missing)\n");
+    expect_explained(
+        "", "= d.test primary\n", "d.test",
+        "d.test: not relayed\n  deeper-zone: another zone of this server has the name\n"
+        "  zone d.test, view _default, file /zones/file: this server is its primary\n");
     expect_explained("", "= d.test\n@ TXT x\n", "else.test",
                      "else.test: not relayed\n  not-ours: none of its MX records is this host\n");
 }

@@ -320,6 +320,23 @@ Test(zonelist, classes)
                 "e.test in v /d/e\n");
 }
 
+/* Names of theirs are no other zone's. */
+Test(zonelist, zones_that_this_server_is_primary_of)
+{
+    static const char text[] =
+        "view \"v\" { zone \"a.test\" { type primary; }; zone \"b.test\" { type Master; };\n"
+        " zone \"c.test\" { type slave; file \"c\"; }; zone \"d.test\" CH { type primary; };\n"
+        " zone \"e.test\" { type forward; }; zone \"f.test\" { }; };\n"
+        "view \"w\" { zone \"g.test\" { type primary; }; };\n";
+    static const bool primary[] = {true, true, false, false, false, false, false};
+    begin("views = ( \"v\" );");
+    struct zonelist *list = parse_good(text);
+    cr_assert_eq(list->count, sizeof primary / sizeof primary[0]);
+    for (size_t i = 0; i < list->count; i++)
+        cr_expect_eq(list->zones[i].primary, primary[i], "%zu", i);
+    zonelist_free(list);
+}
+
 static const char views[] =
     "options { directory \"/d\"; catalog-zones { zone \"cat.test\" zone-directory \"z\" in-memory "
     "no; };\n"
@@ -405,7 +422,7 @@ static void expect_primaries(const char *text, const char *expected)
             inet_ntop(address->family, &address->v4, one, sizeof one);
             sprintf(printed + strlen(printed), "%s ", one);
         }
-        strcat(printed, "| ");
+        sprintf(printed + strlen(printed), "| ");
     }
     cr_expect_str_eq(printed, expected, "%s\ngave %s", text, printed);
     zonelist_free(list);
@@ -435,7 +452,7 @@ Test(zonelist, primaries)
     char text[2000] = "";
     for (int i = 0; i < 20; i++)
         sprintf(text + strlen(text), "primaries \"l%d\" { 192.0.2.%d; \"l%d\"; };\n", i, i, i + 1);
-    strcat(text, "zone \"a.test\" { type slave; primaries { \"l0\"; }; };\n");
+    sprintf(text + strlen(text), "zone \"a.test\" { type slave; primaries { \"l0\"; }; };\n");
     expect_primaries(
         text, "192.0.2.0 192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4 192.0.2.5 192.0.2.6 192.0.2.7 | ");
     begin("");
