@@ -345,12 +345,10 @@ class Counts:
 class _Client:
     """One connection with at most one question on its way, by non-blocking calls."""
 
-    def __init__(self, stream, address, maps):
-        """address: a function that says where the server is. maps: None for socketmap (all), else
-        the only map of a tcp_table listener."""
-        self.stream, self.address = stream, address
-        self.tcp_table = maps is not None
-        self.questions = [q for q in stream.questions if maps is None or q.map == maps]
+    def __init__(self, stream, address, tcp_table, maps):
+        """address: a function that says where the server is. maps: that are asked; None: all."""
+        self.stream, self.address, self.tcp_table = stream, address, tcp_table
+        self.questions = [q for q in stream.questions if maps is None or q.map in maps]
         self.question = None  # that is to be asked, or has been
         self.socket = None
         self.state = "idle"
@@ -525,10 +523,13 @@ class Stream:
         if change_every is not None:
             self.writer = _Writer(sandbox, self.history, self.changing_names, change_every, seed)
         self.failure = None
-        self.clients = [_Client(self, lambda: sandbox.env["SOCKETMAP"], None) for _ in range(clients)]
+        # a third has no use for the table domain
+        self.clients = [_Client(self, lambda: sandbox.env["SOCKETMAP"], False,
+                                NOTFOUND_WHEN_ABSENT if number % 3 == 2 else None)
+                        for number in range(clients)]
         for name in ("relay_domains", "transport"):
-            self.clients += [_Client(self, lambda name=name: sandbox.env["TCP_" + name.upper()], name)
-                             for _ in range(tables)]
+            self.clients += [_Client(self, lambda name=name: sandbox.env["TCP_" + name.upper()], True,
+                                     (name,)) for _ in range(tables)]
 
     def _questions(self, domains):
         found = [Question("relay_domains", f"absent.{ZONE}"), Question("transport", f"u@absent.{ZONE}"),
