@@ -26,7 +26,8 @@ packages_build=(
     libbsd-dev       # setproctitle
     libevent-dev     # the event loop of the workers
     libidn2-dev      # domain names to A-labels
-    libssl-dev       # to clear the error queue of OpenSSL, which Connector/C uses
+    libcdb-dev       # the snapshot
+    libssl-dev       # digests; and to clear the error queue of OpenSSL, which Connector/C uses
     libunistring-dev # folding text as Postfix does
     libcriterion-dev # unit tests
     libldns-dev      # lookupd-import: zone files in text

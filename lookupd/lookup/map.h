@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MAP_FINGERPRINT 32 /* octets: a SHA-256 */
+
 struct map {
     unsigned id; /* of this process, never used again: statements are kept by it */
     const char *name;
@@ -24,15 +26,27 @@ struct map {
     const char *delimiter;         /* recipient_delimiter */
     const char *const *transports; /* that a route may name */
     struct maps *set;
+    bool has_all; /* it is part of the snapshot */
+    enum absent_kind absent;
+    bool uses_schema;
+    /* Of all that decides which rows a copy of it holds: a copy of other rows is not answered from.
+     */
+    unsigned char fingerprint[MAP_FINGERPRINT];
     bool stuck; /* its last query took so long that it must have waited for something */
     /* The last fault of the query that was logged: it comes again with every lookup. */
     unsigned said_number;
     uint64_t said; /* monotonic nanoseconds */
+    /* Whether its last answers came from the snapshot, though others' came from the database. */
+    bool from_snapshot;
+    uint64_t snapshot_used, database_used; /* when it last answered: monotonic nanoseconds */
 };
 
 struct maps {
     unsigned references;
     struct conf *conf; /* owned: what the maps borrow their texts from */
+    /* The switch in the table service, asked as a map is; NULL where no map uses the schema. It is
+     * none of the list: nobody else can ask it. */
+    struct map *service;
     size_t count;
     struct map list[];
 };
@@ -44,6 +58,9 @@ struct maps {
 struct maps *maps_new(struct conf *conf, struct settings_errors *errors);
 void maps_hold(struct maps *maps);
 void maps_release(struct maps *maps);
+
+/* The key of the map service, under which the switch answers. */
+#define MAPS_SERVICE_KEY "answering"
 
 /* The map of a name that need not be NUL-terminated, or NULL. */
 struct map *maps_find(struct maps *maps, const char *name, size_t len);
