@@ -3,6 +3,7 @@
 #include "lookup/connect.h"
 #include "lookup/credentials.h"
 #include "lookup/map.h"
+#include "server/inherited.h"
 #include "server/listener.h"
 #include "server/parent.h"
 #include "server/privileges.h"
@@ -10,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mysqld_error.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,8 +117,10 @@ static int go_to_background(void)
     }
     close(ready[0]);
     setsid();
-    if (chdir("/") != 0)
-        return -1;
+    /* Not a session's leader: only such a one gets a terminal that it opens as its own. */
+    pid = fork();
+    if (pid != 0)
+        _exit(pid > 0 ? EX_OK : EX_OSERR);
     return ready[1];
 }
 
@@ -153,6 +155,7 @@ static int serve(const struct options *options, struct maps *maps, struct creden
     const struct conf *conf = maps->conf;
     enum log_level level = options->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     int ready = -1;
+    inherited_close();
     log_open("lookupd", true, level);
     if (conf->snapshot.directory && conf->snapshot.interval > 0)
         log_warning("%s: snapshot: has no effect in this version", conf->file);
@@ -160,6 +163,10 @@ static int serve(const struct options *options, struct maps *maps, struct creden
         log_warning("%s: status: has no effect in this version", conf->file);
     if (!options->foreground && (ready = go_to_background()) < 0) {
         log_fatal("cannot go into the background: %s", strerror(errno));
+        return EX_OSERR;
+    }
+    if (chdir("/") != 0) {
+        log_fatal("cannot enter /: %s", strerror(errno));
         return EX_OSERR;
     }
     privileges_raise_descriptors((unsigned long)conf->limits.clients + OWN_DESCRIPTORS);
@@ -222,10 +229,21 @@ static int parse_options(int argc, char **argv, struct options *options)
     return -1; /* go on */
 }
 
+/* The path of a file for a process that will have another working folder. */
+static const char *make_absolute(const char *file)
+{
+    static char *path;
+    char *folder = file[0] == '/' ? NULL : getcwd(NULL, 0);
+    if (folder && asprintf(&path, "%s/%s", folder, file) > 0)
+        file = path;
+    free(folder);
+    return file;
+}
+
 int main(int argc, char **argv, char **envp)
 {
     setproctitle_init(argc, argv, envp);
-    signal(SIGPIPE, SIG_IGN); /* a client that is gone, or a log that nobody reads */
+    inherited_settle();
     struct options options = {.file = CONF_DEFAULT_FILE};
     int code = parse_options(argc, argv, &options);
     if (code >= 0)
@@ -235,6 +253,8 @@ int main(int argc, char **argv, char **envp)
 
     struct maps *maps = NULL;
     struct credentials *credentials = NULL;
+    if (!options.test)
+        options.file = make_absolute(options.file);
     mysql_server_init(0, NULL, NULL);
     if (!read_all(&options, &maps, &credentials))
         code = EX_CONFIG;

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 
 /*
- * As root: becomes user and group, without any other group, for good; false (logged) when that
- * cannot be. As anybody else: nothing to give up. In both cases the process and its children can
- * gain no privileges by executing anything.
+ * As root: becomes user and group, with the groups that user is a member of, for good. In every
+ * case the process and its children keep no capability, and can gain nothing by executing anything.
+ * False (logged) when that cannot be, or when user or group is root.
  */
 bool privileges_drop(const char *user, const char *group);
 

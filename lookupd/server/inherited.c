@@ -1,0 +1,66 @@
+#include "server/inherited.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* More sockets than any configuration has listeners: a larger number is a mistake. */
+#define SOCKETS_MAX 1000
+
+static int sockets; /* that systemd has passed */
+
+static void fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", O_RDWR); /* takes the lowest that is free: this one */
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+        /* Handlers of our own process, such as a sanitizer's, stay. */
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+            signal(number, SIG_DFL);
+    }
+    signal(SIGPIPE, SIG_IGN); /* a client that is gone, or a log that nobody reads */
+}
+
+static void count_sockets(void)
+{
+    const char *pid = getenv("LISTEN_PID");
+    const char *count = getenv("LISTEN_FDS");
+    if (!pid || !count || strtol(pid, NULL, 10) != getpid())
+        return;
+    long number = strtol(count, NULL, 10);
+    if (number < 0 || number > SOCKETS_MAX)
+        return;
+    sockets = (int)number;
+    for (int i = 0; i < sockets; i++)
+        (void)fcntl(INHERITED_FIRST_SOCKET + i, F_SETFD, FD_CLOEXEC);
+}
+
+void inherited_settle(void)
+{
+    fill_standard_descriptors();
+    reset_signals();
+    umask(S_IWGRP | S_IRWXO);
+    count_sockets();
+}
+
+void inherited_close(void)
+{
+    closefrom(INHERITED_FIRST_SOCKET + sockets);
+}
+
+int inherited_sockets(void)
+{
+    return sockets;
+}
