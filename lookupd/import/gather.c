@@ -218,6 +218,43 @@ static bool read_zones(struct gathering *gathering)
     return true;
 }
 
+static int compare_pointers(const void *a, const void *b)
+{
+    const struct zonelist_zone *const *one = a, *const *other = b;
+    return *one < *other ? -1 : *one > *other;
+}
+
+/* Zones with more mail names than max_names: that shows only when all names are decided. */
+static bool note_too_many(const struct gathering *gathering)
+{
+    struct gathered *gathered = gathering->gathered;
+    struct gather_zones *zones = &gathered->zones;
+    size_t count = 0, all;
+    const struct verdict *verdicts = mailrules_verdicts(gathered->rules, &all);
+    if (mailrules_count(gathered->rules, RULE_TOO_MANY) == 0)
+        return true;
+    const struct zonelist_zone **list = reallocarray(NULL, all, sizeof *list);
+    if (list == NULL)
+        return false;
+    for (size_t i = 0; i < all; i++)
+        if (verdicts[i].reason == RULE_TOO_MANY && verdicts[i].zone)
+            list[count++] = verdicts[i].zone;
+    qsort(list, count, sizeof *list, compare_pointers);
+    for (size_t i = 0; i < count; i++) {
+        char name[WIRENAME_TEXT_SIZE], text[sizeof name + 100];
+        if (i > 0 && list[i] == list[i - 1])
+            continue;
+        snprintf(text, sizeof text, "%s: has more mail domains than max_names = %d",
+                 wirename_print(list[i]->name, name), gathering->conf->max_names);
+        tell_unread(gathering, text);
+        zones->read--;
+        zones->unread++;
+        zones->unread_kinds[ZONE_TOO_BIG]++;
+    }
+    free(list);
+    return true;
+}
+
 bool gather(const struct importconf *conf, const struct gather_listener *listener,
             struct gathered *gathered)
 {
@@ -236,7 +273,8 @@ bool gather(const struct importconf *conf, const struct gather_listener *listene
         read_catalog(&gathering, &gathered->list->catalogs[i]);
     if (good && gathering.catalog_unread)
         mailrules_add_unread_catalog(gathered->rules);
-    good = good && read_zones(&gathering) && mailrules_decide(gathered->rules);
+    good = good && read_zones(&gathering) && mailrules_decide(gathered->rules) &&
+           note_too_many(&gathering);
     zone_reader_free(gathering.reader);
     return good || fail(gathered, "no memory");
 }
