@@ -4,6 +4,9 @@
 1. The same lookups over lookupd's socketmap and as the map's own statement for one key, prepared and
    run raw over the same kind of connection, one connection for each client.
 2. Postfix's own `postmap -q -` through lookupd and through mysql: (one query for each derived key).
+3. lookupd-import: a first and an unchanged run over raw zones, beside named-compilezone called for each
+   zone (a sample, scaled), the INSERTs of the same rows through the same triggers, and LOAD DATA of them
+   into tables without triggers; and one large zone. --full for 100,000 zones; it takes some minutes.
 
 Everything compared is measured in turn, several rounds in one run, since machines are noisy: what
 counts are the ratios, each taken within one round, of which the median is shown.
@@ -20,6 +23,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
 
+import importer  # noqa: E402
 from sandbox import Sandbox  # noqa: E402
 
 CLIENTS = [1, 8, 64, 256]
@@ -108,33 +112,56 @@ def compare_postmap(sandbox, options):
     print(f"  socketmap / mysql: {median(ratios):.2f}")
 
 
-def draw(results, path):
-    """A picture of the rates: bars, one group for each map."""
-    bars = [(name, kind, median(rate for rate, _, _ in rounds))
-            for name, found in results.items() for kind, rounds in found.items()]
-    most = max(rate for _, _, rate in bars)
-    height, left, width = 26, 250, 620
+def bars_of_lookups(results):
+    """For draw(): the rates, one group for each map, all on one scale."""
+    groups = []
+    for name, found in results.items():
+        bars = []
+        for kind, rounds in found.items():
+            what, _, count = kind.partition(":")
+            text = f"own statement, {count} connections" if what == "raw" else f"lookupd, {count} clients"
+            bars.append((text, median(rate for rate, _, _ in rounds), what != "raw"))
+        groups.append([name, "/s", bars])
+    most = max((rate for _, _, bars in groups for _, rate, _ in bars), default=1)
+    return [(*group, most) for group in groups]
+
+
+def draw(groups, path):
+    """A picture of groups of bars: (title, unit, [(text, value, is ours)], the scale's end)."""
+    height, left, width = 26, 300, 620
     lines = []
     y = 20
-    shown = None
-    for name, kind, rate in bars:
-        if name != shown:
-            y += 24
-            lines.append(f'<text x="10" y="{y - 6}" font-weight="bold">{name}</text>')
-            shown = name
-        colour = "#8a8a8a" if kind.startswith("raw") else "#2a7ab0"
-        what, _, count = kind.partition(":")
-        text = f"own statement, {count} connections" if what == "raw" else f"lookupd, {count} clients"
-        lines.append(f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{text}</text>'
-                     f'<rect x="{left}" y="{y}" width="{rate / most * width:.0f}" height="{height - 6}"'
-                     f' fill="{colour}"/><text x="{left + rate / most * width + 6:.0f}" y="{y + 14}">'
-                     f'{rate:,.0f}/s</text>')
-        y += height
+    for title, unit, bars, most in groups:
+        y += 24
+        lines.append(f'<text x="10" y="{y - 6}" font-weight="bold">{title}</text>')
+        for text, value, ours in bars:
+            colour = "#2a7ab0" if ours else "#8a8a8a"
+            shown = f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+            lines.append(f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{text}</text>'
+                         f'<rect x="{left}" y="{y}" width="{value / most * width:.0f}" height="{height - 6}"'
+                         f' fill="{colour}"/><text x="{left + value / most * width + 6:.0f}" y="{y + 14}">'
+                         f'{shown}{unit}</text>')
+            y += height
     with open(path, "w", encoding="utf-8") as file:
         file.write(f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 110}" height="{y + 10}" '
                    f'font-family="sans-serif" font-size="13">\n<rect width="100%" height="100%" '
                    'fill="white"/>\n' + "\n".join(lines) + "\n</svg>\n")
     print(f"\npicture: {path}")
+
+
+def measure_lookups(folder, options):
+    """Parts 1 and 2."""
+    sandbox = Sandbox(folder)
+    sandbox.mariadb.options = ["--innodb-buffer-pool-size=512M"]
+    sandbox.up()
+    try:
+        program = os.path.join(sandbox.build, "tests", "bench", "lookups")
+        fill(sandbox, options.domains)
+        results = {name: compare_raw(program, sandbox, name, options) for name in options.maps}
+        compare_postmap(sandbox, options)
+    finally:
+        sandbox.down()
+    return bars_of_lookups(results)
 
 
 def main():
@@ -145,20 +172,25 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="of one measurement (1)")
     parser.add_argument("--maps", nargs="+", default=["relay_domains", "transport"])
     parser.add_argument("--picture", default=os.path.join(ROOT, ".build", "bench.svg"))
+    parser.add_argument("--parts", nargs="+", choices=["lookups", "import"], default=["lookups", "import"])
+    parser.add_argument("--zones", type=int, default=10_000, help="raw zones to import (10,000)")
+    parser.add_argument("--sample", type=int, default=300, help="zones given to named-compilezone (300)")
+    parser.add_argument("--records", type=int, default=500_000, help="of the large zone (500,000)")
+    parser.add_argument("--import-rounds", type=int, default=3, help="rounds of part 3 (3)")
+    parser.add_argument("--full", action="store_true", help="part 3 with 100,000 zones, a sample of 2,000")
     options = parser.parse_args()
+    if options.full:
+        options.zones, options.sample = 100_000, 2_000
+    groups = []
     with tempfile.TemporaryDirectory(prefix="lookupd-bench-", dir="/tmp") as folder:
         os.chmod(folder, 0o755)
-        sandbox = Sandbox(folder)
-        sandbox.mariadb.options = ["--innodb-buffer-pool-size=512M"]
-        sandbox.up()
-        try:
-            program = os.path.join(sandbox.build, "tests", "bench", "lookups")
-            fill(sandbox, options.domains)
-            results = {name: compare_raw(program, sandbox, name, options) for name in options.maps}
-            compare_postmap(sandbox, options)
-        finally:
-            sandbox.down()
-    draw(results, options.picture)
+        if "lookups" in options.parts:
+            groups += measure_lookups(os.path.join(folder, "lookups"), options)
+        if "import" in options.parts:
+            bars = importer.compare(os.path.join(folder, "import"), options)
+            groups.append((f"lookupd-import, {options.zones:,} raw zones", " s", bars,
+                           max(seconds for _, seconds, _ in bars)))
+    draw(groups, options.picture)
 
 
 if __name__ == "__main__":
