@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "server/obituary.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -35,6 +36,7 @@ struct child {
     uint64_t started;
     uint64_t start_at; /* not before this */
     uint64_t pause;
+    bool killed;      /* by us */
     uint64_t kill_at; /* it was told to end, and is killed then; 0: it was not */
     TAILQ_ENTRY(child) link;
 };
@@ -50,6 +52,7 @@ struct children *children_new(void)
     struct children *children = calloc(1, sizeof *children);
     if (children)
         TAILQ_INIT(&children->all);
+    obituary_begin();
     return children;
 }
 
@@ -150,6 +153,7 @@ static void leave_parent(const struct children *children)
     if (child->line >= 0)
         close(child->line);
     sigset_t none;
+    setsid(); /* a terminal that the parent may have is not for its children */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -160,6 +164,7 @@ static void start(struct child *child)
     uint64_t now = clock_now();
     child->started = now;
     child->kill_at = 0;
+    child->killed = false;
     if (!line_open(line)) {
         log_error("cannot make a socket pair: %s", strerror(errno));
         pause_child(child, now);
@@ -194,15 +199,13 @@ static void start(struct child *child)
 
 static void log_end(const struct child *child, int status)
 {
+    char text[200];
     bool asked = child->kill_at || child->owner->stopping;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && asked)
         log_debug("%s (process %d) was stopped before it had begun", child->name, (int)child->pid);
-    else if (WIFSIGNALED(status))
-        log_warning("%s (process %d) was ended by signal %d (%s)", child->name, (int)child->pid,
-                    WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status) != 0 || !asked)
-        log_warning("%s (process %d) ended with exit code %d", child->name, (int)child->pid,
-                    WEXITSTATUS(status));
+    else if (WIFSIGNALED(status) || WEXITSTATUS(status) != 0 || !asked)
+        log_warning("%s (process %d) %s", child->name, (int)child->pid,
+                    obituary_write(status, child->killed, text, sizeof text));
 }
 
 static void ended(struct child *child, int status)
@@ -254,6 +257,7 @@ static void watch_beat(struct child *child, uint64_t now, uint64_t stall)
     log_warning("%s (process %d) has not moved for %.1f seconds: killing it", child->name,
                 (int)child->pid, (double)(now - beat) / (double)CLOCK_SECOND);
     kill(child->pid, SIGKILL);
+    child->killed = true;
     atomic_store(&child->slot->beat, now); /* its end is on the way: say it once */
 }
 
@@ -278,6 +282,7 @@ void children_watch(struct children *children, uint64_t stall)
             child->kill_at += away;
         if (child->kill_at && now >= child->kill_at) {
             kill(child->pid, SIGKILL);
+            child->killed = true;
             child->kill_at = now + CLOCK_SECOND;
         }
         if (child->slot)
@@ -292,10 +297,12 @@ void children_stop(struct children *children)
 
 void children_signal(const struct children *children, int number)
 {
-    const struct child *child;
+    struct child *child;
     TAILQ_FOREACH(child, &children->all, link)
-    if (child->pid)
+    if (child->pid) {
         kill(child->pid, number);
+        child->killed = child->killed || number == SIGKILL;
+    }
 }
 
 bool children_any(const struct children *children)
