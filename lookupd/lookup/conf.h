@@ -16,6 +16,10 @@
 
 #define CONF_DEFAULT_FILE "/etc/lookupd/lookupd.conf"
 
+/* The largest number of workers, and of listeners (each is a descriptor in a message). */
+#define CONF_WORKERS_MAX   64
+#define CONF_LISTENERS_MAX 64
+
 /* The largest database.connections. */
 #define CONF_CONNECTIONS_MAX 64
 

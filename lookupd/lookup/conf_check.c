@@ -165,6 +165,8 @@ static void check_listeners(const struct check *check)
         return;
     if (conf->listener_count == 0)
         settings_error(check->errors, list, "must have at least one listener");
+    if (conf->listener_count > CONF_LISTENERS_MAX)
+        settings_error(check->errors, list, "must have at most %d listeners", CONF_LISTENERS_MAX);
     for (size_t i = 0; i < conf->listener_count; i++) {
         const struct conf_listener *listener = &conf->listeners[i];
         const config_setting_t *group = config_setting_get_elem(list, (unsigned)i);

@@ -41,7 +41,7 @@ const char conf_status_defaults[] = "status = { address = \"inet:127.0.0.1:9275\
 #define AT(type, member) .offset = offsetof(struct type, member)
 
 const struct setting conf_top_settings[] = {
-    {"workers", SETTING_INT, AT(conf, workers), .min = 0, .max = 64,
+    {"workers", SETTING_INT, AT(conf, workers), .min = 0, .max = CONF_WORKERS_MAX,
      .help = "processes that answer; 0: one per CPU, at most 4"},
     {"user", SETTING_STRING, AT(conf, user), .min = 1,
      .help = "the account that the server runs as when root starts it"},

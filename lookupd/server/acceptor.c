@@ -36,6 +36,7 @@ struct door {
 };
 
 struct acceptor {
+    struct event_base *base;
     const struct worker_start *start;
     struct connections *connections;
     int reserve;     /* a descriptor to give up when there are no others */
@@ -43,7 +44,7 @@ struct acceptor {
     struct log_limit full_lines;
     struct log_limit refused_lines;
     size_t count;
-    struct door doors[];
+    struct door *doors; /* one for each listener */
 };
 
 void acceptor_report(struct acceptor *acceptor)
@@ -194,28 +195,42 @@ static void on_pause_over(evutil_socket_t fd, short what, void *context)
     take_client(door);
 }
 
+static bool open_doors(struct acceptor *acceptor)
+{
+    const struct listeners *listeners = acceptor->start->listeners;
+    struct door *doors = calloc(listeners->count, sizeof *doors);
+    if (doors == NULL)
+        return false;
+    acceptor->possible = count_possible(acceptor->start);
+    acceptor->count = listeners->count;
+    acceptor->doors = doors;
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct door *door = &doors[i];
+        door->acceptor = acceptor;
+        door->listener = &listeners->list[i];
+        event_assign(&door->ready, acceptor->base, door->listener->fd, EV_READ | EV_PERSIST,
+                     on_ready, door);
+        evtimer_assign(&door->pause, acceptor->base, on_pause_over, door);
+        event_add(&door->ready, NULL);
+    }
+    atomic_store(&acceptor->start->slot->accepting, 1);
+    return true;
+}
+
 struct acceptor *acceptor_new(struct event_base *base, const struct worker_start *start,
                               struct connections *connections)
 {
-    size_t count = start->listeners->count;
-    struct acceptor *acceptor = calloc(1, sizeof *acceptor + count * sizeof acceptor->doors[0]);
+    struct acceptor *acceptor = calloc(1, sizeof *acceptor);
     if (acceptor == NULL)
         return NULL;
+    acceptor->base = base;
     acceptor->start = start;
     acceptor->connections = connections;
     acceptor->reserve = open_reserve();
-    acceptor->possible = count_possible(start);
-    acceptor->count = count;
-    for (size_t i = 0; i < count; i++) {
-        struct door *door = &acceptor->doors[i];
-        door->acceptor = acceptor;
-        door->listener = &start->listeners->list[i];
-        event_assign(&door->ready, base, door->listener->fd, EV_READ | EV_PERSIST, on_ready, door);
-        evtimer_assign(&door->pause, base, on_pause_over, door);
-        event_add(&door->ready, NULL);
-    }
-    atomic_store(&start->slot->accepting, 1);
-    return acceptor;
+    if (open_doors(acceptor))
+        return acceptor;
+    acceptor_free(acceptor);
+    return NULL;
 }
 
 void acceptor_stop(struct acceptor *acceptor)
@@ -227,10 +242,20 @@ void acceptor_stop(struct acceptor *acceptor)
     }
 }
 
+bool acceptor_change(struct acceptor *acceptor)
+{
+    acceptor_stop(acceptor);
+    free(acceptor->doors);
+    acceptor->doors = NULL;
+    acceptor->count = 0;
+    return open_doors(acceptor);
+}
+
 void acceptor_free(struct acceptor *acceptor)
 {
     acceptor_stop(acceptor);
     if (acceptor->reserve >= 0)
         close(acceptor->reserve);
+    free(acceptor->doors);
     free(acceptor);
 }

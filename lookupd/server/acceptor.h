@@ -8,13 +8,18 @@
 #include "server/connection.h"
 #include "server/worker.h"
 
+#include <stdbool.h>
+
 struct acceptor;
 struct event_base;
 
-/* NULL without memory. */
+/* start must live as long. NULL without memory. */
 struct acceptor *acceptor_new(struct event_base *base, const struct worker_start *start,
                               struct connections *connections);
 void acceptor_free(struct acceptor *acceptor);
+
+/* start names other listeners now. False without memory: then no more clients are taken. */
+bool acceptor_change(struct acceptor *acceptor);
 
 /* Takes no more clients. */
 void acceptor_stop(struct acceptor *acceptor);

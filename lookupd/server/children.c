@@ -211,10 +211,9 @@ static void log_end(const struct child *child, int status)
 static void ended(struct child *child, int status)
 {
     uint64_t now = clock_now();
+    int line = child->line;
     if (child->kind->ended == NULL)
         log_end(child, status);
-    close(child->line);
-    child->line = -1;
     child->pid = 0;
     if (child->slot)
         scoreboard_reset(child->slot, 0);
@@ -229,6 +228,8 @@ static void ended(struct child *child, int status)
         child->wanted = false;
         child->kind->ended(child, status, child->context);
     }
+    close(line);
+    child->line = -1;
 }
 
 void children_reap(struct children *children)

@@ -30,9 +30,9 @@ struct child_kind {
     /* Runs in the new process, with no signal blocked; returns its exit code. */
     int (*run)(const struct child_start *start);
     /*
-     * In the parent, when the process has ended, with its status as of waitpid(2). NULL: a child
-     * that is always wanted, whose end is logged. Otherwise the callee decides what its end means;
-     * it is not started again unless child_want() says so.
+     * In the parent, when the process has ended, with its status as of waitpid(2); what it sent
+     * can still be received. NULL: a child that is always wanted, whose end is logged. Otherwise
+     * the callee decides what its end means; it is not started again unless child_want() says so.
      */
     void (*ended)(struct child *child, int status, void *context);
 };

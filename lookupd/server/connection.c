@@ -172,6 +172,7 @@ static void close_connection(struct connection *connection)
         TAILQ_REMOVE(&owner->dirty, connection, dirty_link);
     TAILQ_REMOVE(&owner->all, connection, link);
     owner->count--;
+    listeners_release(connection->listener->set);
     free(connection);
 }
 
@@ -533,6 +534,7 @@ void connections_add(struct connections *connections, int fd, const struct liste
     }
     connection->owner = connections;
     connection->listener = listener;
+    listeners_hold(listener->set);
     connection->fd = fd;
     STAILQ_INIT(&connection->requests);
     event_assign(&connection->reading, connections->base, fd, EV_READ | EV_PERSIST, on_readable,
@@ -548,15 +550,79 @@ void connections_add(struct connections *connections, int fd, const struct liste
         close_connection(connection);
 }
 
+static void finish_one(struct connection *connection)
+{
+    if (connection->finished)
+        return;
+    read_some(connection);
+    stop_reading(connection);
+}
+
 void connections_finish(struct connections *connections)
 {
     struct connection *connection;
     struct connection *next;
     TAILQ_FOREACH_SAFE(connection, &connections->all, link, next)
+    finish_one(connection);
+}
+
+/* ---- change ---- */
+
+/* Which listener follows which: found once, not for each of ten thousand clients. */
+struct succession {
+    const struct listeners *now;
+    size_t count;
+    struct {
+        const struct listener *before;
+        const struct listener *now;
+    } known[32];
+};
+
+static const struct listener *find_successor(struct succession *succession,
+                                             const struct listener *before)
+{
+    for (size_t i = 0; i < succession->count; i++)
+        if (succession->known[i].before == before)
+            return succession->known[i].now;
+    const struct listener *now = listeners_find(succession->now, before);
+    if (succession->count < sizeof succession->known / sizeof succession->known[0]) {
+        succession->known[succession->count].before = before;
+        succession->known[succession->count++].now = now;
+    }
+    return now;
+}
+
+static bool may_stay(const struct connection *connection, bool has_listener)
+{
+    const struct listener *listener = connection->listener;
+    if (!has_listener)
+        return listener->codec->names_map ||
+               maps_find(connection->owner->maps, listener->map, strlen(listener->map));
+    struct sockaddr_storage peer = {0};
+    socklen_t size = sizeof peer;
+    return listener->local || getpeername(connection->fd, (struct sockaddr *)&peer, &size) != 0 ||
+           listener_allows(listener, (const struct sockaddr *)&peer);
+}
+
+void connections_change(struct connections *connections, struct maps *maps,
+                        const struct listeners *listeners)
+{
+    struct succession succession = {.now = listeners};
+    struct connection *connection;
+    struct connection *next;
+    maps_hold(maps);
+    maps_release(connections->maps);
+    connections->maps = maps;
+    TAILQ_FOREACH_SAFE(connection, &connections->all, link, next)
     {
-        if (connection->finished)
-            continue;
-        read_some(connection);
-        stop_reading(connection);
+        const struct listener *now = find_successor(&succession, connection->listener);
+        struct listeners *before = connection->listener->set;
+        if (now) {
+            listeners_hold(now->set);
+            connection->listener = now;
+            listeners_release(before);
+        }
+        if (!may_stay(connection, now != NULL))
+            finish_one(connection);
     }
 }

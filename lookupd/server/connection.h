@@ -26,11 +26,18 @@ void connections_free(struct connections *connections);
 
 size_t connections_count(const struct connections *connections);
 
-/*
- * Takes a new client's descriptor, non-blocking; closes it when it cannot be served. The listener
- * must outlive the connection.
- */
+/* Takes a new client's descriptor, non-blocking; closes it when it cannot be served. */
 void connections_add(struct connections *connections, int fd, const struct listener *listener);
+
+/*
+ * Goes on with other maps and listeners. What was asked is answered by the maps before; from now on
+ * each client asks the new ones by name, at the listener of the same address and protocol. Where
+ * there is none any more, the client stays all the same: its process may live long, and would get
+ * nothing but errors elsewhere. Closed, when all it asked is answered, is who asks only for a map
+ * that has gone (tcp_table), and who may no longer connect (allow).
+ */
+void connections_change(struct connections *connections, struct maps *maps,
+                        const struct listeners *listeners);
 
 /*
  * Sends the answers that have come up. To be called after each round of the event loop. True when

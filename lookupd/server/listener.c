@@ -19,97 +19,160 @@
 /* sd_listen_fds(3): the first descriptor that systemd passes. */
 #define SYSTEMD_FIRST_FD 3
 
-static bool fault(const struct conf_listener *conf, const char *what)
+/* What one listener is opened by. */
+struct opening {
+    const struct conf_listener *conf;
+    const struct conf *all;
+    const struct listeners *before; /* NULL: at the start, when root may still be there */
+};
+
+static bool fault_text(const struct opening *opening, const char *text)
 {
-    log_fatal("%s: listener %s: %s: %s", conf->where, conf->address, what, strerror(errno));
+    if (opening->before)
+        log_error("%s: listener %s: %s", opening->conf->where, opening->conf->address, text);
+    else
+        log_fatal("%s: listener %s: %s", opening->conf->where, opening->conf->address, text);
     return false;
 }
 
-static bool fault_text(const struct conf_listener *conf, const char *text)
+static bool fault(const struct opening *opening, const char *what)
 {
-    log_fatal("%s: listener %s: %s", conf->where, conf->address, text);
-    return false;
+    char text[160];
+    bool rights = opening->before && (errno == EACCES || errno == EPERM);
+    snprintf(text, sizeof text, "%s: %s%s", what, strerror(errno),
+             rights ? " (only a restart has root's rights)" : "");
+    return fault_text(opening, text);
 }
 
 /*
  * Makes room for a socket file. One that refuses connections was left by a process that died; any
  * other answer means that somebody listens there.
  */
-static bool clear_path(const struct conf_listener *conf, const struct sockaddr_un *name)
+static bool clear_path(const struct opening *opening, const struct sockaddr_un *name)
 {
     struct stat status;
     if (lstat(name->sun_path, &status) != 0)
-        return errno == ENOENT || fault(conf, "cannot look at it");
+        return errno == ENOENT || fault(opening, "cannot look at it");
     if (!S_ISSOCK(status.st_mode))
-        return fault_text(conf, "there is a file of that name, and it is no socket");
+        return fault_text(opening, "there is a file of that name, and it is no socket");
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return fault(conf, "socket");
+        return fault(opening, "socket");
     int error = connect(fd, (const struct sockaddr *)name, sizeof *name) != 0 ? errno : 0;
     bool refused = error == ECONNREFUSED || error == ENOENT;
     close(fd);
     if (error == EACCES)
-        return fault_text(conf,
+        return fault_text(opening,
                           "a socket of somebody else's is there, which we may not connect to");
     if (!refused)
-        return fault_text(conf, "another process answers on it already");
+        return fault_text(opening, "another process answers on it already");
     if (unlink(name->sun_path) != 0 && errno != ENOENT)
-        return fault(conf, "cannot remove the old socket");
+        return fault(opening, "cannot remove the old socket");
     return true;
 }
 
-/* Who may connect. Only root can give a socket away; others keep it, and its group if they must. */
-static bool set_access(const struct conf_listener *conf, const struct conf *all, const char *path)
+/* The account and group that a socket shall belong to. False after a fault: there are none. */
+static bool find_access(const struct opening *opening, const struct listener *listener, uid_t *uid,
+                        gid_t *gid)
 {
-    const char *owner = conf->owner ? conf->owner : all->user;
-    const char *group = conf->group ? conf->group : all->group;
-    const struct passwd *user = getpwnam(owner);
-    uid_t uid = user ? user->pw_uid : (uid_t)-1;
-    const struct group *entry = getgrnam(group);
-    gid_t gid = entry ? entry->gr_gid : (gid_t)-1;
-    if (geteuid() == 0) {
-        char text[160];
-        if (user == NULL || entry == NULL) {
-            snprintf(text, sizeof text, "no %s of the name \"%s\"", user ? "group" : "user",
-                     user ? group : owner);
-            return fault_text(conf, text);
-        }
-        /* Not chown(): whoever may write to the folder could have put a link there by now. */
-        if (lchown(path, uid, gid) != 0)
-            return fault(conf, "chown");
-    } else if (entry && lchown(path, (uid_t)-1, gid) != 0) {
-        log_debug("listener %s: not in group %s: the socket keeps ours", conf->address, group);
-    }
+    char text[160];
+    const struct passwd *user = getpwnam(listener->owner);
+    *uid = user ? user->pw_uid : (uid_t)-1;
+    const struct group *entry = getgrnam(listener->group);
+    *gid = entry ? entry->gr_gid : (gid_t)-1;
+    if (user && entry)
+        return true;
+    snprintf(text, sizeof text, "no %s of the name \"%s\"", user ? "group" : "user",
+             user ? listener->group : listener->owner);
+    return fault_text(opening, text);
+}
+
+/* Somebody who tries us out, and whose sockets keep what they get; else root has started us. */
+static bool is_started_by_user(const struct conf *all)
+{
+    const struct passwd *user = getpwnam(all->user);
+    return geteuid() != 0 && (user == NULL || user->pw_uid != geteuid());
+}
+
+static bool has_group(gid_t gid)
+{
+    gid_t groups[256];
+    int count = getgroups(sizeof groups / sizeof groups[0], groups);
+    for (int i = 0; i < count; i++)
+        if (groups[i] == gid)
+            return true;
+    return getegid() == gid;
+}
+
+/* Whether a socket file may be given this owner and group, by whom we are now. */
+static bool check_access(const struct opening *opening, const struct listener *listener,
+                         const struct stat *status)
+{
+    uid_t uid;
+    gid_t gid;
+    if (!find_access(opening, listener, &uid, &gid))
+        return false;
+    if (geteuid() == 0)
+        return true;
+    if (status->st_uid != geteuid() || uid != status->st_uid)
+        return fault_text(opening, "its owner can only be changed by a restart");
+    if (gid != status->st_gid && !has_group(gid))
+        return fault_text(opening, "its group can only be changed by a restart: the server's user "
+                                   "is no member of it");
     return true;
 }
 
-static bool open_unix(struct listener *listener, const struct conf_listener *conf,
-                      const struct conf *all, const char *path)
+/*
+ * Who may connect. Only root can give a socket away. Who is not root has its group right only where
+ * he is a member, or where the folder gives it to all that is in it (chmod g+s).
+ */
+static bool set_access(const struct opening *opening, const struct listener *listener)
+{
+    uid_t uid;
+    gid_t gid;
+    struct stat status;
+    if (is_started_by_user(opening->all) || (geteuid() != 0 && opening->before == NULL)) {
+        const struct group *entry = getgrnam(listener->group);
+        if (entry && lchown(listener->path, (uid_t)-1, entry->gr_gid) != 0)
+            log_debug("listener %s: not in group %s: the socket keeps ours", listener->address,
+                      listener->group);
+        return true;
+    }
+    if (lstat(listener->path, &status) != 0)
+        return fault(opening, "cannot look at it");
+    if (!check_access(opening, listener, &status) || !find_access(opening, listener, &uid, &gid))
+        return false;
+    if (uid == status.st_uid && gid == status.st_gid)
+        return true;
+    /* Not chown(): whoever may write to the folder could have put a link there by now. */
+    return lchown(listener->path, uid, gid) == 0 || fault(opening, "chown");
+}
+
+static bool open_unix(struct listener *listener, const struct opening *opening, const char *path)
 {
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof name.sun_path)
-        return fault_text(conf, "the path is too long for a socket");
+        return fault_text(opening, "the path is too long for a socket");
     memcpy(name.sun_path, path, strlen(path) + 1);
-    if (!clear_path(conf, &name))
+    if (!clear_path(opening, &name))
         return false;
-    listener->local = true;
     listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener->fd < 0)
-        return fault(conf, "socket");
+        return fault(opening, "socket");
     /* The mode by umask, since chmod() follows links. Nobody connects before listen(). */
-    mode_t before = umask(~conf->mode & 0777);
+    mode_t before = umask(~listener->mode & 0777);
     int bound = bind(listener->fd, (const struct sockaddr *)&name, sizeof name);
     umask(before);
     if (bound != 0)
-        return fault(conf, "bind");
+        return fault(opening, "bind");
     struct stat status;
     if (lstat(path, &status) != 0)
-        return fault(conf, "cannot look at it");
+        return fault(opening, "cannot look at it");
     listener->device = status.st_dev;
     listener->inode = status.st_ino;
     listener->path = strdup(path);
-    return set_access(conf, all, path) &&
-           (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(conf, "listen"));
+    return listener->path && set_access(opening, listener) &&
+           (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(opening, "listen"));
 }
 
 /*
@@ -123,7 +186,7 @@ static void set_tcp_options(int fd)
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
-static bool open_inet(struct listener *listener, const struct conf_listener *conf,
+static bool open_inet(struct listener *listener, const struct opening *opening,
                       const struct address *address)
 {
     char port[16];
@@ -132,30 +195,29 @@ static bool open_inet(struct listener *listener, const struct conf_listener *con
                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
     struct addrinfo *found = NULL;
     if (getaddrinfo(address->host, port, &hints, &found) != 0)
-        return fault_text(conf, "not an address");
+        return fault_text(opening, "not an address");
     int on = 1;
     listener->fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool good = listener->fd >= 0 || fault(conf, "socket");
+    bool good = listener->fd >= 0 || fault(opening, "socket");
     if (good) {
         setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         set_tcp_options(listener->fd);
         if (found->ai_family == AF_INET6)
             setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        good = bind(listener->fd, found->ai_addr, found->ai_addrlen) == 0 || fault(conf, "bind");
+        good = bind(listener->fd, found->ai_addr, found->ai_addrlen) == 0 || fault(opening, "bind");
     }
     freeaddrinfo(found);
-    return good && (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(conf, "listen"));
+    return good && (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(opening, "listen"));
 }
 
 /* A socket that systemd has passed under a name (FileDescriptorName=). */
-static bool open_systemd(struct listener *listener, const struct conf_listener *conf,
-                         const char *name)
+static bool open_systemd(struct listener *listener, const struct opening *opening, const char *name)
 {
     const char *pid = getenv("LISTEN_PID");
     const char *count = getenv("LISTEN_FDS");
     const char *names = getenv("LISTEN_FDNAMES");
     if (!pid || !count || !names || strtol(pid, NULL, 10) != getpid())
-        return fault_text(conf, "systemd has passed no sockets");
+        return fault_text(opening, "systemd has passed no sockets");
     long most = strtol(count, NULL, 10);
     for (int fd = SYSTEMD_FIRST_FD; fd - SYSTEMD_FIRST_FD < most && *names; fd++) {
         size_t len = strcspn(names, ":");
@@ -163,68 +225,142 @@ static bool open_systemd(struct listener *listener, const struct conf_listener *
             struct sockaddr_storage bound = {0};
             socklen_t size = sizeof bound;
             if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
-                return fault(conf, "not a socket");
-            listener->local = bound.ss_family == AF_UNIX;
-            if (!listener->local)
+                return fault(opening, "not a socket");
+            if (bound.ss_family != AF_UNIX)
                 set_tcp_options(fd);
             /* A copy: at a reload the same descriptor may be asked for again. */
             listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
             return (listener->fd >= 0 &&
                     fcntl(listener->fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0) ||
-                   fault(conf, "the socket of systemd");
+                   fault(opening, "the socket of systemd");
         }
         names += len + (names[len] == ':');
     }
-    return fault_text(conf, "systemd has passed no socket of that name");
+    return fault_text(opening, "systemd has passed no socket of that name");
 }
 
-static bool set_allow(struct listener *listener, const struct conf_listener *conf)
+static bool set_allow(struct listener *listener, const struct opening *opening)
 {
     static const char *const loopback[] = {"127.0.0.0/8", "::1", NULL};
-    const char *const *networks = conf->allow ? (const char *const *)conf->allow : loopback;
+    const char *const *networks =
+        opening->conf->allow ? (const char *const *)opening->conf->allow : loopback;
     size_t count = 0;
     while (networks[count])
         count++;
     listener->allow = calloc(count + 1, sizeof *listener->allow);
     if (listener->allow == NULL)
-        return fault(conf, "allow");
+        return fault(opening, "allow");
     for (; listener->allow_count < count; listener->allow_count++) {
         const char *error;
         if (!network_parse(networks[listener->allow_count], &listener->allow[listener->allow_count],
                            &error))
-            return fault_text(conf, error);
+            return fault_text(opening, error);
     }
     return true;
 }
 
-static bool open_one(struct listener *listener, const struct conf_listener *conf,
-                     const struct conf *all)
+static bool is_still_there(const struct listener *listener)
 {
-    static const struct codec *const codecs[] = {&codec_socketmap, &codec_tcp_table};
-    listener->address = conf->address;
-    listener->codec = codecs[conf->protocol];
-    listener->map = conf->map;
-    struct address address;
-    const char *error;
-    if (!address_parse_listener(conf->address, &address, &error))
-        return fault_text(conf, error);
-    bool good = false;
-    switch (address.kind) {
-    case ADDRESS_UNIX:
-        good = open_unix(listener, conf, all, address.host);
-        break;
-    case ADDRESS_INET:
-        good = open_inet(listener, conf, &address);
-        break;
-    case ADDRESS_SYSTEMD:
-        good = open_systemd(listener, conf, address.host);
-        break;
-    }
-    address_clear(&address);
-    return good && set_allow(listener, conf);
+    struct stat status;
+    return lstat(listener->path, &status) == 0 && status.st_dev == listener->device &&
+           status.st_ino == listener->inode;
 }
 
-struct listeners *listeners_open(const struct conf *conf)
+static bool has_address(const struct listener *listener, const struct address *address)
+{
+    struct address other;
+    const char *error;
+    if (!address_parse_listener(listener->address, &other, &error))
+        return false;
+    bool same = address_equal(address, &other);
+    address_clear(&other);
+    return same;
+}
+
+static bool access_differs(const struct listener *a, const struct listener *b)
+{
+    return a->mode != b->mode || strcmp(a->owner, b->owner) != 0 || strcmp(a->group, b->group) != 0;
+}
+
+/* The socket that is open for this address. One whose file somebody has removed is of no use. */
+static const struct listener *find_open(const struct listeners *before,
+                                        const struct address *address)
+{
+    if (before == NULL || address->kind == ADDRESS_SYSTEMD)
+        return NULL;
+    for (size_t i = 0; i < before->count; i++)
+        if (has_address(&before->list[i], address))
+            return before->list[i].path == NULL || is_still_there(&before->list[i])
+                       ? &before->list[i]
+                       : NULL;
+    return NULL;
+}
+
+static bool keep_open(struct listener *listener, const struct opening *opening,
+                      const struct listener *open)
+{
+    listener->kept = true;
+    listener->fd = fcntl(open->fd, F_DUPFD_CLOEXEC, 0);
+    if (listener->fd < 0)
+        return fault(opening, "the socket that is open");
+    if (open->path == NULL)
+        return true;
+    listener->device = open->device;
+    listener->inode = open->inode;
+    listener->path = strdup(open->path);
+    if (listener->path == NULL)
+        return fault(opening, "path");
+    struct stat status;
+    return !access_differs(open, listener) ||
+           (lstat(open->path, &status) == 0 ? check_access(opening, listener, &status)
+                                            : fault(opening, "cannot look at it"));
+}
+
+static bool is_local(int fd)
+{
+    struct sockaddr_storage bound = {0};
+    socklen_t size = sizeof bound;
+    return getsockname(fd, (struct sockaddr *)&bound, &size) == 0 && bound.ss_family == AF_UNIX;
+}
+
+/* What the configuration says; the socket is opened by others. */
+static bool begin_one(struct listener *listener, const struct opening *opening)
+{
+    static const struct codec *const codecs[] = {&codec_socketmap, &codec_tcp_table};
+    const struct conf_listener *conf = opening->conf;
+    listener->address = strdup(conf->address);
+    listener->codec = codecs[conf->protocol];
+    listener->map = conf->map ? strdup(conf->map) : NULL;
+    listener->mode = conf->mode;
+    listener->owner = strdup(conf->owner ? conf->owner : opening->all->user);
+    listener->group = strdup(conf->group ? conf->group : opening->all->group);
+    if (!listener->address || !listener->owner || !listener->group || (conf->map && !listener->map))
+        return fault_text(opening, "no memory");
+    return set_allow(listener, opening);
+}
+
+static bool open_one(struct listener *listener, const struct opening *opening)
+{
+    struct address address;
+    const char *error;
+    if (!address_parse_listener(opening->conf->address, &address, &error))
+        return fault_text(opening, error);
+    const struct listener *open = find_open(opening->before, &address);
+    bool good = false;
+    if (open)
+        good = keep_open(listener, opening, open);
+    else if (address.kind == ADDRESS_UNIX)
+        good = open_unix(listener, opening, address.host);
+    else if (address.kind == ADDRESS_INET)
+        good = open_inet(listener, opening, &address);
+    else
+        good = open_systemd(listener, opening, address.host);
+    address_clear(&address);
+    listener->local = good && is_local(listener->fd);
+    return good;
+}
+
+static struct listeners *new_listeners(const struct conf *conf)
 {
     struct listeners *listeners =
         calloc(1, sizeof *listeners + conf->listener_count * sizeof listeners->list[0]);
@@ -232,32 +368,151 @@ struct listeners *listeners_open(const struct conf *conf)
         log_fatal("no memory");
         return NULL;
     }
-    for (size_t i = 0; i < conf->listener_count; i++) {
+    listeners->references = 1;
+    listeners->count = conf->listener_count;
+    for (size_t i = 0; i < listeners->count; i++) {
+        listeners->list[i].set = listeners;
         listeners->list[i].fd = -1;
-        listeners->count++;
-        if (!open_one(&listeners->list[i], &conf->listeners[i], conf)) {
-            listeners_close(listeners, true);
-            return NULL;
-        }
     }
     return listeners;
+}
+
+struct listeners *listeners_open(const struct conf *conf, const struct listeners *before)
+{
+    struct listeners *listeners = new_listeners(conf);
+    for (size_t i = 0; listeners && i < listeners->count; i++) {
+        struct opening opening = {.conf = &conf->listeners[i], .all = conf, .before = before};
+        if (begin_one(&listeners->list[i], &opening) && open_one(&listeners->list[i], &opening))
+            continue;
+        listeners_abandon(listeners);
+        return NULL;
+    }
+    return listeners;
+}
+
+struct listeners *listeners_take(const struct conf *conf, int *descriptors, size_t count)
+{
+    struct listeners *listeners = count == conf->listener_count ? new_listeners(conf) : NULL;
+    for (size_t i = 0; listeners && i < count; i++) {
+        struct opening opening = {.conf = &conf->listeners[i], .all = conf};
+        struct listener *listener = &listeners->list[i];
+        listener->fd = descriptors[i];
+        descriptors[i] = -1;
+        if (!begin_one(listener, &opening)) {
+            listeners_close(listeners, false);
+            return NULL;
+        }
+        listener->local = is_local(listener->fd);
+    }
+    return listeners;
+}
+
+/* By the file itself: the name may mean a link by now, and fchmod() does not reach a socket's file.
+ */
+static bool set_mode(const struct listener *listener)
+{
+    char name[40];
+    struct stat status;
+    int fd = open(listener->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    bool done = fstat(fd, &status) == 0 && status.st_ino == listener->inode &&
+                status.st_dev == listener->device && chmod(name, listener->mode) == 0;
+    close(fd);
+    return done;
+}
+
+static void change_access(const struct listener *listener)
+{
+    const struct passwd *user = getpwnam(listener->owner);
+    uid_t uid = user ? user->pw_uid : (uid_t)-1;
+    const struct group *entry = getgrnam(listener->group);
+    gid_t gid = entry ? entry->gr_gid : (gid_t)-1;
+    /* The group first: a mode may be meant for it alone. A change of the group can clear bits. */
+    if (lchown(listener->path, geteuid() == 0 ? uid : (uid_t)-1, gid) != 0 || !set_mode(listener))
+        log_warning("listener %s: cannot change who may use it: %s", listener->address,
+                    strerror(errno));
+}
+
+void listeners_replace(struct listeners *before, struct listeners *now)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        struct listener *listener = &now->list[i];
+        for (size_t k = 0; listener->kept && listener->path && k < before->count; k++) {
+            struct listener *old = &before->list[k];
+            if (old->path == NULL || old->inode != listener->inode ||
+                old->device != listener->device)
+                continue;
+            if (access_differs(old, listener))
+                change_access(listener);
+            free(old->path); /* the file is the new one's */
+            old->path = NULL;
+        }
+        listener->kept = false;
+    }
+    listeners_close(before, true);
+}
+
+void listeners_abandon(struct listeners *now)
+{
+    for (size_t i = 0; i < now->count; i++) {
+        if (!now->list[i].kept)
+            continue;
+        free(now->list[i].path);
+        now->list[i].path = NULL;
+    }
+    listeners_close(now, true);
 }
 
 void listeners_close(struct listeners *listeners, bool remove)
 {
     for (size_t i = 0; i < listeners->count; i++) {
         struct listener *listener = &listeners->list[i];
-        struct stat status;
         /* Another lookupd may have put its own there. The folder may be root's: then it stays. */
-        if (remove && listener->path && lstat(listener->path, &status) == 0 &&
-            status.st_dev == listener->device && status.st_ino == listener->inode)
+        if (remove && listener->path && is_still_there(listener))
             (void)unlink(listener->path);
         if (listener->fd >= 0)
             close(listener->fd);
+        listener->fd = -1;
+    }
+    listeners_release(listeners);
+}
+
+void listeners_hold(struct listeners *listeners)
+{
+    listeners->references++;
+}
+
+void listeners_release(struct listeners *listeners)
+{
+    if (--listeners->references > 0)
+        return;
+    for (size_t i = 0; i < listeners->count; i++) {
+        struct listener *listener = &listeners->list[i];
+        free(listener->address);
+        free(listener->map);
         free(listener->path);
+        free(listener->owner);
+        free(listener->group);
         free(listener->allow);
     }
     free(listeners);
+}
+
+const struct listener *listeners_find(const struct listeners *listeners,
+                                      const struct listener *like)
+{
+    struct address address;
+    const char *error;
+    const struct listener *found = NULL;
+    if (!address_parse_listener(like->address, &address, &error))
+        return NULL;
+    for (size_t i = 0; i < listeners->count && found == NULL; i++)
+        if (listeners->list[i].codec == like->codec && has_address(&listeners->list[i], &address))
+            found = &listeners->list[i];
+    address_clear(&address);
+    return found;
 }
 
 bool listener_allows(const struct listener *listener, const struct sockaddr *peer)

@@ -1,24 +1,21 @@
 /* lookupd: answers Postfix's socketmap and tcp_table lookups from MariaDB. */
 #include "common/log.h"
-#include "lookup/connect.h"
 #include "lookup/credentials.h"
 #include "lookup/map.h"
 #include "server/inherited.h"
 #include "server/listener.h"
 #include "server/parent.h"
 #include "server/privileges.h"
+#include "server/proof.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <mysqld_error.h>
+#include <mysql.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-/* Descriptors of a worker beside its clients': listeners, the database, the loop's own. */
-#define OWN_DESCRIPTORS 256
 
 struct options {
     const char *file;
@@ -67,15 +64,6 @@ static int print_configuration(const struct options *options)
     return EX_OK;
 }
 
-/* A database that answers, and says no: waiting does not help. */
-static bool is_refusal(unsigned error)
-{
-    return error == 0 || /* our own word: tables of another version */
-           error == ER_DBACCESS_DENIED_ERROR || error == ER_ACCESS_DENIED_ERROR ||
-           error == ER_BAD_DB_ERROR || error == ER_ACCESS_DENIED_NO_PASSWORD_ERROR ||
-           error == ER_TABLEACCESS_DENIED_ERROR || error == ER_NO_SUCH_TABLE;
-}
-
 static int test_configuration(struct maps *maps, const struct credentials *credentials)
 {
     struct connect_error error;
@@ -83,15 +71,11 @@ static int test_configuration(struct maps *maps, const struct credentials *crede
     /* As the server will: with unix_socket authentication the database looks at who asks. */
     if (!privileges_drop(maps->conf->user, maps->conf->group))
         return EX_CONFIG;
-    if (!connect_check_maps(maps, credentials, &to_stderr, &error)) {
-        if (is_refusal(error.number)) {
-            fprintf(stderr, "%s: database %s\n", maps->conf->file, error.text);
-            return EX_CONFIG;
-        }
-        fprintf(stderr, "warning: database %s: the queries were not tried\n", error.text);
-    }
-    if (to_stderr.count)
+    enum proof proof = proof_queries(maps, credentials, report_to_stderr, &error);
+    if (proof == PROOF_WRONG)
         return EX_CONFIG;
+    if (proof == PROOF_NOTHING)
+        fprintf(stderr, "warning: database %s: the queries were not tried\n", error.text);
     fprintf(stderr, "configuration OK\n");
     return EX_OK;
 }
@@ -150,9 +134,9 @@ static void report_failure(int ready, int code)
         (void)!write(ready, &octet, 1);
 }
 
-static int serve(const struct options *options, struct maps *maps, struct credentials *credentials)
+static int serve(const struct options *options, struct parent_start *start)
 {
-    const struct conf *conf = maps->conf;
+    const struct conf *conf = start->set.maps->conf;
     enum log_level level = options->verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
     int ready = -1;
     inherited_close();
@@ -169,23 +153,20 @@ static int serve(const struct options *options, struct maps *maps, struct creden
         log_fatal("cannot enter /: %s", strerror(errno));
         return EX_OSERR;
     }
-    privileges_raise_descriptors((unsigned long)conf->limits.clients + OWN_DESCRIPTORS);
-    struct listeners *listeners = listeners_open(conf);
+    privileges_raise_descriptors((unsigned long)conf->limits.clients + PARENT_OWN_DESCRIPTORS);
+    start->set.listeners = listeners_open(conf, NULL);
     int code = EX_UNAVAILABLE;
-    if (listeners && !privileges_drop(conf->user, conf->group))
+    if (start->set.listeners && !privileges_drop(conf->user, conf->group))
         code = EX_NOUSER;
-    else if (listeners) {
+    else if (start->set.listeners) {
         if (!options->foreground)
             log_open("lookupd", false, level);
-        struct parent_start start = {.maps = maps,
-                                     .credentials = credentials,
-                                     .listeners = listeners,
-                                     .ready = report_ready,
-                                     .context = &ready};
-        code = parent_run(&start);
+        start->ready = report_ready;
+        start->context = &ready;
+        code = parent_run(start);
     }
-    if (listeners)
-        listeners_close(listeners, true);
+    if (start->set.listeners)
+        listeners_close(start->set.listeners, true);
     report_failure(ready, code);
     log_close();
     return code;
@@ -251,19 +232,20 @@ int main(int argc, char **argv, char **envp)
     if (options.print)
         return print_configuration(&options);
 
-    struct maps *maps = NULL;
-    struct credentials *credentials = NULL;
+    struct parent_start start = {.file = NULL};
+    struct reload_set *set = &start.set;
     if (!options.test)
         options.file = make_absolute(options.file);
     mysql_server_init(0, NULL, NULL);
-    if (!read_all(&options, &maps, &credentials))
+    start.file = options.file;
+    if (!read_all(&options, &set->maps, &set->credentials))
         code = EX_CONFIG;
     else if (options.test)
-        code = test_configuration(maps, credentials);
+        code = test_configuration(set->maps, set->credentials);
     else
-        code = serve(&options, maps, credentials);
-    maps_release(maps);
-    credentials_free(credentials);
+        code = serve(&options, &start);
+    maps_release(set->maps);
+    credentials_free(set->credentials);
     mysql_server_end();
     return code;
 }

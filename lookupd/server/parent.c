@@ -2,26 +2,41 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "lookup/connect.h"
 #include "server/children.h"
 #include "server/notify.h"
+#include "server/privileges.h"
+#include "server/proof.h"
+#include "server/reload.h"
 #include "server/scoreboard.h"
 #include "server/worker.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 /* How often the parent looks at its children when nothing happens. */
 #define WATCH (CLOCK_SECOND / 5)
 /* Beyond the time that a worker takes to finish by itself, it is killed. */
 #define FINISH_EXTRA (2 * CLOCK_SECOND)
 
+/* How long a new configuration is tried on a database that keeps us waiting. */
+#define PROOF_MOST (30 * CLOCK_SECOND)
+
 struct parent {
-    const struct parent_start *start;
+    struct parent_start *start;
     struct scoreboard *board;
     struct children *children;
-    size_t worker_count;
+    struct child *workers[CONF_WORKERS_MAX]; /* NULL: never wanted yet */
+    size_t worker_count;                     /* that are wanted */
+    struct child *prover;
+    uint64_t prove_until; /* 0: no new configuration is being proved */
+    bool prove_again;     /* asked for meanwhile: the file may have changed since it was read */
     sigset_t signals;
     int stops; /* signals to stop that have come */
     uint64_t give_up;
@@ -34,9 +49,9 @@ static int run_worker(const struct child_start *child)
     const struct parent *parent = child->context;
     struct worker_start start = {
         .number = child->number,
-        .maps = parent->start->maps,
-        .credentials = parent->start->credentials,
-        .listeners = parent->start->listeners,
+        .maps = parent->start->set.maps,
+        .credentials = parent->start->set.credentials,
+        .listeners = parent->start->set.listeners,
         .board = parent->board,
         .slot = child->slot,
         .parent = child->line,
@@ -56,13 +71,13 @@ static void report_error(const char *line, void *context)
 static int run_checker(const struct child_start *child)
 {
     const struct parent *parent = child->context;
+    struct connect_error error;
     signal(SIGTERM, SIG_DFL);
     setproctitle("checking the queries");
-    struct settings_errors errors = {.report = report_error};
-    struct connect_error error;
     /* A database that cannot be reached is reported by the workers, who go on trying. */
-    (void)connect_check_maps(parent->start->maps, parent->start->credentials, &errors, &error);
-    return errors.count ? EX_CONFIG : EX_OK;
+    (void)proof_queries(parent->start->set.maps, parent->start->set.credentials, report_error,
+                        &error);
+    return EX_OK;
 }
 
 /* What it found is in the log. */
@@ -73,7 +88,23 @@ static void on_checker_ended(struct child *child, int status, void *context)
 static const struct child_kind checker_kind = {
     .name = "check of the queries", .run = run_checker, .ended = on_checker_ended};
 
+static int run_prover(const struct child_start *child)
+{
+    const struct parent *parent = child->context;
+    return reload_prove(parent->start->file, &parent->start->set, child->line);
+}
+
+static void on_prover_ended(struct child *child, int status, void *context);
+
+static const struct child_kind prover_kind = {
+    .name = "check of a new configuration", .run = run_prover, .ended = on_prover_ended};
+
 /* ---- processes ---- */
+
+static const struct conf *conf_of(const struct parent *parent)
+{
+    return parent->start->set.maps->conf;
+}
 
 static bool want_child(struct parent *parent, const struct child_kind *kind, int number,
                        struct slot *slot)
@@ -84,9 +115,34 @@ static bool want_child(struct parent *parent, const struct child_kind *kind, int
     return child != NULL;
 }
 
+/* Places for so many workers; they begin when they are wanted. */
+static bool add_workers(struct parent *parent, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (parent->workers[i] == NULL)
+            parent->workers[i] = children_add(parent->children, &worker_kind, (int)i + 1,
+                                              scoreboard_slot(parent->board, i), parent);
+        if (parent->workers[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
 static uint64_t finish_time(const struct parent *parent)
 {
-    return clock_seconds(parent->start->maps->conf->deadline) + FINISH_EXTRA;
+    return clock_seconds(conf_of(parent)->deadline) + FINISH_EXTRA;
+}
+
+static void set_workers(struct parent *parent)
+{
+    parent->worker_count = (size_t)conf_workers(conf_of(parent));
+    for (size_t i = 0; i < CONF_WORKERS_MAX && parent->workers[i]; i++)
+        child_want(parent->workers[i], i < parent->worker_count, finish_time(parent));
+}
+
+static void set_title(const struct parent *parent)
+{
+    setproctitle("parent: %zu workers, %s", parent->worker_count, conf_of(parent)->file);
 }
 
 static void stop(struct parent *parent)
@@ -103,6 +159,120 @@ static void stop(struct parent *parent)
     }
 }
 
+/* ---- reload ---- */
+
+static void begin_reload(struct parent *parent)
+{
+    if (parent->stops > 0)
+        return;
+    if (parent->prove_until) {
+        parent->prove_again = true;
+        return;
+    }
+    char state[80];
+    snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%llu",
+             (unsigned long long)(clock_now() / 1000));
+    notify_systemd(state);
+    parent->prove_again = false;
+    parent->prove_until = clock_now() + PROOF_MOST;
+    child_want(parent->prover, true, 0);
+}
+
+static void end_reload(struct parent *parent)
+{
+    notify_systemd("READY=1");
+    parent->prove_until = 0;
+    if (parent->prove_again)
+        begin_reload(parent);
+}
+
+/* More clients may be wanted: as many descriptors as the limit that root has left allows. */
+static void raise_descriptors(const struct parent *parent)
+{
+    struct rlimit limit;
+    privileges_raise_descriptors((unsigned long)conf_of(parent)->limits.clients +
+                                 PARENT_OWN_DESCRIPTORS);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    for (size_t i = 0; i < CONF_WORKERS_MAX && parent->workers[i]; i++)
+        if (child_pid(parent->workers[i]))
+            (void)prlimit(child_pid(parent->workers[i]), RLIMIT_NOFILE, &limit, NULL);
+}
+
+/* A worker that cannot be told ends, and another one begins with the new configuration. */
+static void tell_workers(const struct parent *parent, int configuration)
+{
+    const struct listeners *listeners = parent->start->set.listeners;
+    struct line_message message = {.kind = LINE_RELOAD, .count = 1 + listeners->count};
+    message.descriptors[0] = configuration;
+    for (size_t i = 0; i < listeners->count; i++)
+        message.descriptors[i + 1] = listeners->list[i].fd;
+    for (size_t i = 0; i < parent->worker_count; i++) {
+        struct child *worker = parent->workers[i];
+        if (child_pid(worker) == 0 || child_send(worker, &message))
+            continue;
+        log_warning("worker %zu cannot be told of the new configuration (%s): it is replaced",
+                    i + 1, strerror(errno));
+        child_restart(worker, finish_time(parent));
+    }
+}
+
+static bool change_over(struct parent *parent, int configuration)
+{
+    struct reload_set next;
+    char changes[160];
+    if (!reload_take(configuration, &parent->start->set, &next))
+        return false;
+    if (!add_workers(parent, (size_t)conf_workers(next.maps->conf))) {
+        log_error("no memory for more workers");
+        reload_abandon(&next);
+        return false;
+    }
+    reload_describe(&parent->start->set, &next, changes, sizeof changes);
+    reload_commit(&parent->start->set, &next);
+    raise_descriptors(parent);
+    set_workers(parent);
+    tell_workers(parent, configuration);
+    set_title(parent);
+    log_info("reloaded %s: %s", conf_of(parent)->file, changes);
+    return true;
+}
+
+/* The child said what it had to say. */
+static void on_prover_ended(struct child *child, int status, void *context)
+{
+    struct parent *parent = context;
+    struct line_message message;
+    bool good = false;
+    bool good_end = WIFEXITED(status) && WEXITSTATUS(status) == EX_OK;
+    bool late = WIFSIGNALED(status) && clock_now() >= parent->prove_until;
+    bool sent = line_receive(child_line(child), &message) == LINE_GOT;
+    if (sent && parent->stops == 0) {
+        if (late)
+            log_warning("the database keeps us waiting: the queries of the new configuration were "
+                        "not tried");
+        else if (!good_end && WIFSIGNALED(status))
+            log_error("the check of the new configuration was ended by signal %d (%s)",
+                      WTERMSIG(status), strsignal(WTERMSIG(status)));
+        if (message.kind == LINE_RELOAD && message.count == 1 && (good_end || late))
+            good = change_over(parent, message.descriptors[0]);
+    }
+    if (sent)
+        line_discard(&message);
+    if (!good && parent->stops == 0)
+        log_warning("%s: not reloaded: the configuration before stays in force",
+                    parent->start->file);
+    end_reload(parent);
+}
+
+static void watch_reload(struct parent *parent)
+{
+    if (parent->prove_until && clock_now() >= parent->prove_until)
+        child_want(parent->prover, false, CLOCK_SECOND);
+}
+
+/* ---- signals ---- */
+
 static void wait_for_signal(struct parent *parent)
 {
     struct timespec most = {.tv_sec = WATCH / CLOCK_SECOND, .tv_nsec = WATCH % CLOCK_SECOND};
@@ -112,7 +282,7 @@ static void wait_for_signal(struct parent *parent)
         stop(parent);
         break;
     case SIGHUP:
-        log_warning("SIGHUP: this version reads its configuration only at the start");
+        begin_reload(parent);
         break;
     default: /* SIGCHLD, or the time is over */
         break;
@@ -133,28 +303,31 @@ static void block_signals(struct parent *parent)
 
 static bool set_up(struct parent *parent)
 {
-    parent->worker_count = (size_t)conf_workers(parent->start->maps->conf);
-    parent->board = scoreboard_new(parent->worker_count);
+    parent->board = scoreboard_new(CONF_WORKERS_MAX);
     parent->children = children_new();
-    if (parent->board == NULL || parent->children == NULL)
+    if (parent->board == NULL || parent->children == NULL ||
+        !add_workers(parent, (size_t)conf_workers(conf_of(parent))))
         return false;
-    for (size_t i = 0; i < parent->worker_count; i++)
-        if (!want_child(parent, &worker_kind, (int)i + 1, scoreboard_slot(parent->board, i)))
-            return false;
-    return want_child(parent, &checker_kind, 1, NULL);
+    set_workers(parent);
+    parent->prover = children_add(parent->children, &prover_kind, 1, NULL, parent);
+    return parent->prover && want_child(parent, &checker_kind, 1, NULL);
 }
 
-int parent_run(const struct parent_start *start)
+static void watch(struct parent *parent)
+{
+    children_watch(parent->children, clock_seconds(conf_of(parent)->limits.stall));
+}
+
+int parent_run(struct parent_start *start)
 {
     struct parent parent = {.start = start};
-    uint64_t stall = clock_seconds(start->maps->conf->limits.stall);
     block_signals(&parent);
     if (!set_up(&parent)) {
         log_fatal("no memory");
         return EX_OSERR;
     }
-    children_watch(parent.children, stall); /* starts them */
-    setproctitle("parent: %zu workers, %s", parent.worker_count, start->maps->conf->file);
+    watch(&parent); /* starts them */
+    set_title(&parent);
     log_info("version %s, %zu workers", LOOKUPD_VERSION, parent.worker_count);
     notify_systemd("READY=1");
     if (start->ready)
@@ -163,7 +336,8 @@ int parent_run(const struct parent_start *start)
     while (parent.stops == 0 || children_any(parent.children)) {
         wait_for_signal(&parent);
         children_reap(parent.children);
-        children_watch(parent.children, stall);
+        watch_reload(&parent);
+        watch(&parent);
         if (parent.stops > 0 && clock_now() > parent.give_up)
             children_signal(parent.children, SIGKILL);
     }

@@ -1,15 +1,18 @@
-/* The parent: forks the workers, watches them, and starts new ones for those that end. */
+/*
+ * The parent: forks the workers, watches them, starts new ones for those that end, and leads them
+ * to a new configuration.
+ */
 #ifndef LOOKUPD_PARENT_H
 #define LOOKUPD_PARENT_H
 
-#include "lookup/credentials.h"
-#include "lookup/map.h"
-#include "server/listener.h"
+#include "server/reload.h"
+
+/* Descriptors of a worker beside its clients': listeners, the database, the loop's own. */
+#define PARENT_OWN_DESCRIPTORS 256
 
 struct parent_start {
-    struct maps *maps;
-    struct credentials *credentials;
-    struct listeners *listeners;
+    struct reload_set set; /* the caller's again at the end, as the last reload has left it */
+    const char *file;      /* what SIGHUP reads */
     /* Called once all workers have been started; may be NULL. */
     void (*ready)(void *context);
     void *context;
@@ -19,6 +22,6 @@ struct parent_start {
  * Runs until SIGTERM or SIGINT and until all workers have ended; a second signal kills them at
  * once. Returns the exit code of the program. Child processes do not return from here.
  */
-int parent_run(const struct parent_start *start);
+int parent_run(struct parent_start *start);
 
 #endif

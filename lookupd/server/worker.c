@@ -5,6 +5,7 @@
 #include "lookup/engine.h"
 #include "server/acceptor.h"
 #include "server/connection.h"
+#include "server/handover.h"
 #include "server/line.h"
 
 #include <event2/event.h>
@@ -21,7 +22,7 @@
 #define FINISH_EXTRA (CLOCK_SECOND / 2)
 
 struct worker {
-    const struct worker_start *start;
+    struct worker_start *start;
     struct event_base *base;
     struct engine *engine;
     struct connections *connections;
@@ -72,13 +73,58 @@ static void on_terminate(evutil_socket_t fd, short what, void *context)
     stop(context);
 }
 
+/*
+ * Goes on with another configuration, in one turn of the loop. What has been asked ends as it
+ * began, and the clients stay. False when that cannot be had.
+ */
+static bool change_over(struct worker *worker, struct line_message *message)
+{
+    struct worker_start *start = worker->start;
+    struct maps *maps;
+    struct credentials *credentials;
+    if (message->count < 1 || !handover_take(message->descriptors[0], &maps, &credentials))
+        return false;
+    struct listeners *listeners =
+        listeners_take(maps->conf, message->descriptors + 1, message->count - 1);
+    if (listeners == NULL || !engine_change(worker->engine, maps, credentials)) {
+        if (listeners)
+            listeners_close(listeners, false);
+        maps_release(maps);
+        credentials_free(credentials);
+        return false;
+    }
+    connections_change(worker->connections, maps, listeners);
+    struct worker_start before = *start;
+    start->maps = maps;
+    start->credentials = credentials;
+    start->listeners = listeners;
+    bool accepting = acceptor_change(worker->acceptor);
+    listeners_close(before.listeners, false);
+    maps_release(before.maps);
+    credentials_free(before.credentials);
+    return accepting;
+}
+
+/* A worker that cannot is replaced by one that begins with the new configuration. */
+static void reload(struct worker *worker, struct line_message *message)
+{
+    if (worker->stopping || change_over(worker, message))
+        return;
+    log_warning("worker %d: cannot change to the new configuration: another worker takes over",
+                worker->start->number);
+    stop(worker);
+}
+
 static void on_parent(evutil_socket_t fd, short what, void *context)
 {
     struct worker *worker = context;
     struct line_message message;
     enum line_status status;
-    while ((status = line_receive(fd, &message)) == LINE_GOT)
+    while ((status = line_receive(fd, &message)) == LINE_GOT || status == LINE_SPOILED) {
+        if (message.kind == LINE_RELOAD)
+            reload(worker, &message);
         line_discard(&message);
+    }
     if (status != LINE_END)
         return;
     event_del(&worker->parent);
@@ -88,7 +134,7 @@ static void on_parent(evutil_socket_t fd, short what, void *context)
 
 static bool set_up(struct worker *worker)
 {
-    const struct worker_start *start = worker->start;
+    struct worker_start *start = worker->start;
     worker->base = event_base_new();
     if (worker->base == NULL)
         return false;
@@ -125,7 +171,7 @@ static void loop(struct worker *worker)
     }
 }
 
-int worker_run(const struct worker_start *start)
+int worker_run(struct worker_start *start)
 {
     /* Ctrl-C goes to the whole process group: the parent decides. */
     signal(SIGINT, SIG_IGN);
@@ -151,5 +197,8 @@ int worker_run(const struct worker_start *start)
     event_del(&worker.parent);
     event_base_free(worker.base);
     libevent_global_shutdown();
+    listeners_close(start->listeners, false);
+    maps_release(start->maps);
+    credentials_free(start->credentials);
     return EX_OK;
 }

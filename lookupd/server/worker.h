@@ -9,18 +9,19 @@
 
 struct worker_start {
     int number; /* 1, 2, … as in the process title */
+    /* These three are the worker's, which gives them up for others at a reload. */
     struct maps *maps;
     struct credentials *credentials;
-    const struct listeners *listeners;
+    struct listeners *listeners;
     struct scoreboard *board;
     struct slot *slot;
-    int parent; /* a socket that says EOF when the parent has gone */
+    int parent; /* the line to the parent, which says EOF when it has gone */
 };
 
 /*
  * Runs in a forked process until SIGTERM, or until the parent has gone; then finishes what was
  * asked. Returns the exit code of the process.
  */
-int worker_run(const struct worker_start *start);
+int worker_run(struct worker_start *start);
 
 #endif
