@@ -221,7 +221,32 @@ Test(journal, every_octet_wrong)
     }
 }
 
-/* Lengths of transactions and records: no other value can be right. */
+static void put16(uint8_t *p, uint32_t value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+/* The length of a record's data, in the record whose own length is at this place. */
+static size_t try_data_lengths(struct setup *s, size_t record, const char *journal)
+{
+    size_t at = record + 4 + wirename_size(s->journal + record + 4) + 8, tried = 0;
+    uint32_t right = get16(s->journal + at);
+    uint32_t wrong[] = {0, 1, right - 1, right + 1, INT16_MAX, UINT16_MAX};
+    for (size_t w = 0; w < COUNT(wrong); w++) {
+        if ((wrong[w] & UINT16_MAX) == right)
+            continue;
+        put16(s->journal + at, wrong[w]);
+        tried++;
+        cr_expect_eq(apply(s, s->journal, s->journal_size, NULL), JOURNAL_DAMAGED,
+                     "%s: %u instead of %u at %zu", journal, wrong[w], right, at);
+        cr_expect(strncmp(s->fault.text, "offset 0x", 9) == 0, "%s", s->fault.text);
+    }
+    put16(s->journal + at, right);
+    return tried;
+}
+
+/* Lengths of transactions, records and their data: no other value can be right. */
 Test(journal, every_length_wrong)
 {
     size_t tried = 0;
@@ -243,13 +268,40 @@ Test(journal, every_length_wrong)
                                  field);
                 }
                 put32(s.journal + field, right);
+                if (field != at)
+                    tried += try_data_lengths(&s, field, cases[i].journal);
                 field = field == at ? at + header : field + 4 + right;
             }
             at = end;
         }
         setup_free(&s);
     }
-    cr_expect_gt(tried, 2000);
+    cr_expect_gt(tried, 3000);
+}
+
+/* Nothing of a journal, or a header and nothing of the rest. */
+Test(journal, random_octets)
+{
+    struct setup s;
+    uint8_t header[512];
+    uint64_t random = 42;
+    setup(&s, &cases[0]);
+    memcpy(header, s.journal, sizeof header);
+    for (int round = 0; round < 5000; round++) {
+        size_t begin = round % 4 == 0 ? 0 : sizeof header, length = s.journal_size - 528;
+        memcpy(s.journal, header, sizeof header);
+        for (size_t i = begin; i < s.journal_size; i++) {
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            s.journal[i] = (uint8_t)(random >> 56);
+        }
+        /* the transaction's header may be right, so that its records are looked at */
+        const uint32_t first[] = {(uint32_t)length, 1, 1, 2, (uint32_t)(random >> 33) % 100};
+        for (size_t i = 0; round % 4 > 1 && i < COUNT(first); i++)
+            put32(s.journal + 512 + 4 * i, first[i]);
+        cr_expect_eq(apply(&s, s.journal, s.journal_size, NULL), JOURNAL_DAMAGED, "%d", round);
+        cr_expect(strncmp(s.fault.text, "offset 0x", 9) == 0, "%s", s.fault.text);
+    }
+    setup_free(&s);
 }
 
 /* A journal that is sound by itself and of other data: what goes was not there. */

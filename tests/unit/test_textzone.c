@@ -213,3 +213,33 @@ Test(textzone, samples_cut_at_every_octet)
         free(path);
     }
 }
+
+/* Octets as they come, and pieces of master files in any order. */
+Test(textzone, random_octets)
+{
+    static const char *const pieces[] = {
+        "@ ",          "a ",     "MX ",       "1 ",        "SOA ",
+        "( ",          ") ",     "\n",        "\n",        "\"",
+        "; ",          "\\",     "\\300",     "TXT ",      "A ",
+        "192.0.2.1 ",  "$TTL ",  "$ORIGIN ",  "$INCLUDE ", "$GENERATE 1-9 ",
+        ". ",          "b.c. ",  "\\# 3 ",    "IN ",       "CH ",
+        "NS ",         "CNAME ", "AAAA ::1 ", "\t",        "\r\n",
+        "4294967296 ", "*",      "-1 ",       "TYPE65535 "};
+    uint64_t random = 42;
+    for (int round = 0; round < 20000; round++) {
+        char data[600];
+        size_t used = round % 2 == 0 ? (size_t)sprintf(data, SOA) : 0;
+        size_t end = used + (size_t)(random >> 33) % 200;
+        while (used < end) {
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            if (round % 8 == 7)
+                data[used++] = (char)(random >> 56);
+            else
+                used += (size_t)sprintf(data + used, "%s", pieces[(random >> 40) % COUNT(pieces)]);
+        }
+        random++;
+        if (read_text(data, used, NULL) < 0)
+            cr_expect(strncmp(fault.text, "line ", 5) == 0, "%.*s: %s", (int)used, data,
+                      fault.text);
+    }
+}
