@@ -32,7 +32,7 @@ static const char defaults[] =
     "directory = \"/var/cache/bind\"; mode = \"mx\"; relay = \"mx\"; relay_form = \"mx\";\n"
     "subdomains = true; wildcards = false; cname_aliases = true; allow_private = false;\n"
     "recipients = \"any\"; hold = 86400; max_delete_percent = 10; keep_runs = 30;\n"
-    "lock_file = \"/run/lookupd/import.lock\"; max_zone_size = 256; max_names = 10000;\n";
+    "lock_file = \"/run/lookupd-import/lock\"; max_zone_size = 256; max_names = 10000;\n";
 
 #define AT(type, member) .offset = offsetof(struct type, member)
 #define ITEMS            .min = 1, .max = 100000

@@ -69,7 +69,7 @@ struct importconf {
     int hold;                  /* seconds; default 86400 */
     int max_delete_percent;    /* default 10 */
     int keep_runs;             /* days that rows of import_run are kept; default 30 */
-    char *lock_file;           /* default /run/lookupd/import.lock */
+    char *lock_file;           /* default /run/lookupd-import/lock */
     int max_zone_size;         /* MiB, of a zone file, and of what a journal adds; default 256 */
     struct zone_limits limits; /* the same in octets */
     int max_names;             /* mail names of one zone; more make it unreadable; default 10000 */

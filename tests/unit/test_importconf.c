@@ -68,7 +68,7 @@ Test(importconf, defaults)
     cr_expect_eq(conf->hold, 86400);
     cr_expect_eq(conf->max_delete_percent, 10);
     cr_expect_eq(conf->keep_runs, 30);
-    cr_expect_str_eq(conf->lock_file, "/run/lookupd/import.lock");
+    cr_expect_str_eq(conf->lock_file, "/run/lookupd-import/lock");
     cr_expect_eq(conf->limits.file_max, (size_t)256 << 20);
     cr_expect_eq(conf->limits.journal_max, (size_t)256 << 20);
     cr_expect_eq(conf->max_names, 10000);
