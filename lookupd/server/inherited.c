@@ -23,13 +23,15 @@ static void reset_signals(void)
 {
     sigset_t none;
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
     for (int number = 1; number < NSIG; number++) {
         struct sigaction action;
-        /* Handlers of our own process, such as a sanitizer's, stay. */
-        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+        /* Handlers of our own process, such as a sanitizer's, stay; and so does what nohup(1) is
+         * for: until SIGHUP means something here, the end of a terminal must not. */
+        if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN &&
+            number != SIGHUP)
             signal(number, SIG_DFL);
     }
+    sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_IGN); /* a client that is gone, or a log that nobody reads */
 }
 
