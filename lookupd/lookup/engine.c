@@ -281,14 +281,6 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     maps_release(map->set);
 }
 
-static void give_up_session(struct engine *engine, struct session *session, const char *why)
-{
-    struct lookup *lookups[BATCH_LOOKUPS];
-    size_t count = take_batch(session_batch(session), lookups);
-    retry(engine, lookups, count, clock_now());
-    pools_lose(engine->pools, session, why);
-}
-
 /* ---- the pools ---- */
 
 static void on_changed(enum pool_state state, void *context)
@@ -318,6 +310,16 @@ static void on_grown(evutil_socket_t fd, short what, void *context)
 {
 }
 
+/* Lookups of before a reload that has shortened the deadline have the time that they began with. */
+static bool is_awaited(struct session *session)
+{
+    const struct batch *batch = session_batch(session);
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->lookups[i])
+            return true;
+    return false;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct engine *engine = context;
@@ -332,13 +334,11 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         struct session *session = pools_session(engine->pools, i);
         if (session_is_idle(session))
             continue;
-        if (now - session_started(session) <= longest) {
+        if (now - session_started(session) <= longest || is_awaited(session)) {
             busy = true;
             continue;
         }
-        /* Its lookups were answered at their deadlines, just above or earlier; but for those of the
-         * time before a reload that has shortened the deadline. */
-        give_up_session(engine, session, "a query took too long");
+        pools_lose(engine->pools, session, "a query took too long");
     }
     if (busy || !TAILQ_EMPTY(&engine->outstanding))
         start_tick(engine);
