@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from importing import (PROGRAM, Site, everything, finish, held, last_run, let_hold_pass, many, names, wait_for_lock,
+from importing import (OURS, PROGRAM, Site, everything, finish, held, last_run, let_hold_pass, many, names, wait_for_lock,
                        zone_text)
 from processes import wait_until
 from sql import OPERATOR, one, rows, run
@@ -130,6 +130,34 @@ def test_on_a_terminal(root, site):
     assert b"30 of 30 zones" in shown
     assert b"30 new, 0 changed, 0 deleted" in shown
     assert b"30 of 30 imported domains accept any recipient" in shown
+
+
+def test_report_on_mx_records(root, operator, site):
+    """Domains that name us and are not in the tables, rows whose MX does not, rows where we are best:
+    told whoever asks, and nothing is changed."""
+    site.add("good.example")
+    better = "10 mail.{0}."
+    for name, targets in (("local.example", ("10 localhost.", "20 " + OURS)), ("left.example", (better,)),
+                          ("best.example", ("5 " + OURS, better)), ("null.example", ("0 .",))):
+        site.write_zone(name, *(f"{name}. 3600 IN MX {target.format(name)}" for target in targets), mx=False)
+        site.listed.append(name)
+    site.write_list()
+    run(operator, *(f"INSERT INTO domain (name, relay) VALUES ('{name}.example', 'hq')" for name in ("left", "best", "null")))
+    assert site.run() == ("", "")
+    before = everything(root)
+    out, err = site.run("--dry-run")
+    assert err == ""
+    assert [line for line in out.splitlines() if line[0] == "#"] == [
+        "# best.example  is in the tables, and this host is its best MX: mail would loop",
+        "# left.example  belongs to people, and its MX records do not name this host (not-ours)",
+        "# local.example  names this host as MX, and has no better one to relay to (bad-targets)",
+        "# null.example  belongs to people, and its MX records do not name this host (null-mx)"]
+    assert "MX: 2 not naming us, 1 naming us best, 1 without target" in site.run("-v")[0]
+    notes = json.loads(site.run("--json")[0])["notes"]
+    assert [(note["kind"], note["name"]) for note in notes] == [
+        ("we-are-best-mx", "best.example"), ("mx-does-not-list-us", "left.example"),
+        ("no-usable-target", "local.example"), ("mx-does-not-list-us", "null.example")]
+    assert everything(root) == before
 
 
 # -- who owns a row ---------------------------------------------------------------------------------
