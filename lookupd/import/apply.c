@@ -78,33 +78,31 @@ static bool check_schema(struct apply *apply, struct apply_error *error)
     return refuse(apply, error, text);
 }
 
-/* An account that is not in the table source is a person's to the triggers: it could write rows
- * that are not this source's, and no fence would stop it. */
-static bool check_source(struct apply *apply, struct apply_error *error)
+#define SELECT_SOURCE                                                                              \
+    "SELECT account, LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), "      \
+    "'@', -1)) - 1) FROM source WHERE name = ?"
+
+bool apply_check_source(struct apply *apply, bool lock, struct sqlrun_error *fault)
 {
-    struct sqlrun_error fault;
     struct kept kept = {.found = false};
     const char *const source[] = {apply->conf->source};
-    char text[600];
-    if (!sqlrun_query(apply->mysql,
-                      "SELECT account, LEFT(USER(), CHAR_LENGTH(USER()) - "
-                      "CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) FROM source "
-                      "WHERE name = ?",
-                      source, 1, keep_row, &kept, &fault))
-        return apply_fail(apply, &fault, error);
+    if (!sqlrun_query(apply->mysql, lock ? SELECT_SOURCE " LOCK IN SHARE MODE" : SELECT_SOURCE,
+                      source, 1, keep_row, &kept, fault))
+        return false;
     if (kept.found && strcmp(kept.texts[0], kept.texts[1]) == 0)
         return true;
+    fault->number = 0;
     if (!kept.found)
-        snprintf(text, sizeof text,
+        snprintf(fault->text, sizeof fault->text,
                  "there is no source \"%.64s\": INSERT INTO source (name, account) VALUES "
                  "('%.64s', the importer's user name)",
                  apply->conf->source, apply->conf->source);
     else
-        snprintf(text, sizeof text,
+        snprintf(fault->text, sizeof fault->text,
                  "the source \"%.64s\" is the account %.128s's, and this is %.128s: see the table "
                  "source",
                  apply->conf->source, kept.texts[0], kept.texts[1]);
-    return refuse(apply, error, text);
+    return false;
 }
 
 bool apply_reconnect(struct apply *apply, struct apply_error *error)
@@ -147,7 +145,9 @@ struct apply *apply_open(const struct importconf *conf, const struct credentials
     }
     apply->conf = conf;
     apply->credentials = credentials;
-    if (apply_reconnect(apply, error) && check_schema(apply, error) && check_source(apply, error))
+    struct sqlrun_error fault;
+    if (apply_reconnect(apply, error) && check_schema(apply, error) &&
+        (apply_check_source(apply, false, &fault) || apply_fail(apply, &fault, error)))
         return apply;
     apply_close(apply);
     return NULL;

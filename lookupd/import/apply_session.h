@@ -15,6 +15,11 @@ struct apply {
 /* Puts the host in front of a fault's text. Returns false, for callers to return. */
 bool apply_fail(const struct apply *apply, const struct sqlrun_error *fault,
                 struct apply_error *error);
+/* An account that is not in the table source is a person's to the triggers: it could write rows
+ * that are not this source's, and what it updates would become people's. False with the number 0
+ * when the source is not this account's. lock: in a transaction, until its end nobody changes that.
+ */
+bool apply_check_source(struct apply *apply, bool lock, struct sqlrun_error *fault);
 /* Connects anew, when the connection was lost. */
 bool apply_reconnect(struct apply *apply, struct apply_error *error);
 /* Writes the end of a run; in the transaction that is open, if one is. */

@@ -325,7 +325,7 @@ static bool attempt(struct apply *apply, struct apply_run *run, const struct pla
     snprintf(writing->last_run, sizeof writing->last_run, "%lld",
              (long long)(state->last_run ? state->last_run : state->now));
     bool good = sqlrun_query(apply->mysql, "START TRANSACTION", NULL, 0, NULL, NULL, fault) &&
-                write_changes(writing) &&
+                apply_check_source(apply, true, fault) && write_changes(writing) &&
                 apply_write_end(apply, run, run->unread ? APPLY_PARTIAL : APPLY_DONE, fault);
     clear_writing(writing);
     free(writing);
