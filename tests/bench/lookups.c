@@ -5,7 +5,9 @@
  *
  *     WHAT  MAP  CLIENTS  LOOKUPS_PER_SECOND  P50_MICROSECONDS  P99_MICROSECONDS
  *
- * Every answer is checked: keys whose number is below --present must be found, the others not.
+ * Every answer is checked: keys whose number is below -p must be found, the others not. With -T an
+ * answer may be temporary instead, and a last line says how many were: "temporary MAP CLIENTS
+ * NUMBER".
  */
 #include "common/clock.h"
 #include "common/log.h"
@@ -31,6 +33,8 @@ static struct {
     double seconds;
     unsigned present; /* keys that exist */
     unsigned keys;    /* all that are asked */
+    uint64_t count;   /* lookups of lookupd:CLIENTS, in place of seconds; 0: none */
+    bool temporary;   /* is an answer */
 } option = {.seconds = 2, .present = 1000, .keys = 2000};
 
 static void die(const char *what)
@@ -256,7 +260,7 @@ static void ask(struct client *client, enum keys_kind keys, uint64_t *state)
 }
 
 /* True when the reply is complete; ends the program when it is wrong. */
-static bool take_reply(struct client *client)
+static bool take_reply(struct client *client, uint64_t *temporary)
 {
     ssize_t got =
         recv(client->fd, client->reply + client->len, sizeof client->reply - client->len - 1, 0);
@@ -268,6 +272,10 @@ static bool take_reply(struct client *client)
     if (colon == NULL ||
         client->len < (size_t)(colon + 1 - client->reply) + strtoul(client->reply, NULL, 10) + 1)
         return false;
+    if (option.temporary && strncmp(colon + 1, "TEMP ", 5) == 0) {
+        (*temporary)++;
+        return true;
+    }
     bool found = strncmp(colon + 1, "OK ", 3) == 0;
     if (!found && strncmp(colon + 1, "NOTFOUND", 8) != 0)
         die_text(client->reply);
@@ -299,14 +307,15 @@ static void run_lookupd(struct maps *maps, unsigned clients)
         ask(&list[i], keys, &state);
     uint64_t end = begin + clock_seconds(option.seconds);
     uint64_t now = begin;
-    while (now < end) {
+    uint64_t temporary = 0;
+    while (option.count ? measure.count < option.count : now < end) {
         struct epoll_event events[256];
         int ready = epoll_wait(poll, events, 256, 5000);
         if (ready <= 0)
             die_text("no answer within 5 seconds");
         for (int i = 0; i < ready; i++) {
             struct client *client = &list[events[i].data.u32];
-            if (!take_reply(client))
+            if (!take_reply(client, &temporary))
                 continue;
             now = clock_now();
             measure_add(&measure, now - client->asked);
@@ -314,6 +323,8 @@ static void run_lookupd(struct maps *maps, unsigned clients)
         }
     }
     report("lookupd", clients, &measure, (double)(now - begin) / (double)CLOCK_SECOND);
+    if (option.temporary)
+        printf("temporary\t%s\t%u\t%lu\n", option.map, clients, (unsigned long)temporary);
     for (unsigned i = 0; i < clients; i++)
         close(list[i].fd);
     close(poll);
@@ -327,7 +338,7 @@ static void say(const char *line, void *context)
 
 static const char usage[] =
     "usage: lookups -c LOOKUPD_CONF -s SOCKETMAP_PATH -m MAP [-t SECONDS] [-p PRESENT] [-k KEYS]\n"
-    "               raw:CLIENTS|lookupd:CLIENTS ...\n"
+    "               [-n LOOKUPS] [-T] raw:CLIENTS|lookupd:CLIENTS ...\n"
     "       lookups -P NUMBER [-a]   print the domain (or address) of that number\n";
 
 int main(int argc, char **argv)
@@ -335,7 +346,7 @@ int main(int argc, char **argv)
     int letter;
     bool address = false;
     long print = -1;
-    while ((letter = getopt(argc, argv, "c:s:m:t:p:k:P:a")) != -1) {
+    while ((letter = getopt(argc, argv, "c:s:m:t:p:k:n:TP:a")) != -1) {
         switch (letter) {
         case 'c':
             option.conf = optarg;
@@ -354,6 +365,12 @@ int main(int argc, char **argv)
             break;
         case 'k':
             option.keys = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'n':
+            option.count = strtoull(optarg, NULL, 10);
+            break;
+        case 'T':
+            option.temporary = true;
             break;
         case 'P':
             print = strtol(optarg, NULL, 10);
