@@ -1,6 +1,8 @@
 #include "server/listener.h"
 
 #include "common/log.h"
+#include "server/inherited.h"
+#include "server/socketfile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +18,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* sd_listen_fds(3): the first descriptor that systemd passes. */
-#define SYSTEMD_FIRST_FD 3
+/* What the kernel keeps of a TCP client that is not read (it doubles this). */
+#define RECEIVE_BUFFER 32768
 
 /* What one listener is opened by. */
 struct opening {
@@ -126,26 +128,43 @@ static bool check_access(const struct opening *opening, const struct listener *l
  * Who may connect. Only root can give a socket away. Who is not root has its group right only where
  * he is a member, or where the folder gives it to all that is in it (chmod g+s).
  */
-static bool set_access(const struct opening *opening, const struct listener *listener)
+static bool set_access(const struct opening *opening, const struct listener *listener, int file)
 {
     uid_t uid;
     gid_t gid;
     struct stat status;
     if (is_started_by_user(opening->all) || (geteuid() != 0 && opening->before == NULL)) {
         const struct group *entry = getgrnam(listener->group);
-        if (entry && lchown(listener->path, (uid_t)-1, entry->gr_gid) != 0)
-            log_debug("listener %s: not in group %s: the socket keeps ours", listener->address,
-                      listener->group);
+        if ((entry == NULL || !socketfile_give(file, (uid_t)-1, entry->gr_gid)) &&
+            opening->conf->group)
+            log_warning("listener %s: not a member of group %s: the socket keeps ours",
+                        listener->address, listener->group);
         return true;
     }
-    if (lstat(listener->path, &status) != 0)
+    if (fstat(file, &status) != 0)
         return fault(opening, "cannot look at it");
     if (!check_access(opening, listener, &status) || !find_access(opening, listener, &uid, &gid))
         return false;
-    if (uid == status.st_uid && gid == status.st_gid)
-        return true;
-    /* Not chown(): whoever may write to the folder could have put a link there by now. */
-    return lchown(listener->path, uid, gid) == 0 || fault(opening, "chown");
+    return (uid == status.st_uid && gid == status.st_gid) || socketfile_give(file, uid, gid) ||
+           fault(opening, "chown");
+}
+
+/* Which file it is, and who may use it. */
+static bool settle_file(const struct opening *opening, struct listener *listener)
+{
+    struct stat status;
+    int file = socketfile_open(listener->fd, listener->path);
+    if (file < 0)
+        return fault(opening,
+                     errno == ESTALE ? "something else was put in its place" : "cannot look at it");
+    bool good = fstat(file, &status) == 0 || fault(opening, "cannot look at it");
+    if (good) {
+        listener->device = status.st_dev;
+        listener->inode = status.st_ino;
+        good = set_access(opening, listener, file);
+    }
+    close(file);
+    return good;
 }
 
 static bool open_unix(struct listener *listener, const struct opening *opening, const char *path)
@@ -165,13 +184,10 @@ static bool open_unix(struct listener *listener, const struct opening *opening, 
     umask(before);
     if (bound != 0)
         return fault(opening, "bind");
-    struct stat status;
-    if (lstat(path, &status) != 0)
-        return fault(opening, "cannot look at it");
-    listener->device = status.st_dev;
-    listener->inode = status.st_ino;
     listener->path = strdup(path);
-    return listener->path && set_access(opening, listener) &&
+    if (listener->path == NULL)
+        return fault(opening, "path");
+    return settle_file(opening, listener) &&
            (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(opening, "listen"));
 }
 
@@ -184,6 +200,8 @@ static void set_tcp_options(int fd)
     int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    int size = RECEIVE_BUFFER;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
 static bool open_inet(struct listener *listener, const struct opening *opening,
@@ -213,13 +231,11 @@ static bool open_inet(struct listener *listener, const struct opening *opening,
 /* A socket that systemd has passed under a name (FileDescriptorName=). */
 static bool open_systemd(struct listener *listener, const struct opening *opening, const char *name)
 {
-    const char *pid = getenv("LISTEN_PID");
-    const char *count = getenv("LISTEN_FDS");
     const char *names = getenv("LISTEN_FDNAMES");
-    if (!pid || !count || !names || strtol(pid, NULL, 10) != getpid())
+    int end = INHERITED_FIRST_SOCKET + inherited_sockets();
+    if (end == INHERITED_FIRST_SOCKET || names == NULL)
         return fault_text(opening, "systemd has passed no sockets");
-    long most = strtol(count, NULL, 10);
-    for (int fd = SYSTEMD_FIRST_FD; fd - SYSTEMD_FIRST_FD < most && *names; fd++) {
+    for (int fd = INHERITED_FIRST_SOCKET; fd < end && *names; fd++) {
         size_t len = strcspn(names, ":");
         if (len == strlen(name) && memcmp(names, name, len) == 0) {
             struct sockaddr_storage bound = {0};
@@ -407,32 +423,23 @@ struct listeners *listeners_take(const struct conf *conf, int *descriptors, size
     return listeners;
 }
 
-/* By the file itself: the name may mean a link by now, and fchmod() does not reach a socket's file.
- */
-static bool set_mode(const struct listener *listener)
-{
-    char name[40];
-    struct stat status;
-    int fd = open(listener->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    bool done = fstat(fd, &status) == 0 && status.st_ino == listener->inode &&
-                status.st_dev == listener->device && chmod(name, listener->mode) == 0;
-    close(fd);
-    return done;
-}
-
 static void change_access(const struct listener *listener)
 {
     const struct passwd *user = getpwnam(listener->owner);
     uid_t uid = user ? user->pw_uid : (uid_t)-1;
     const struct group *entry = getgrnam(listener->group);
     gid_t gid = entry ? entry->gr_gid : (gid_t)-1;
+    struct stat status;
+    int file = socketfile_open(listener->fd, listener->path);
     /* The group first: a mode may be meant for it alone. A change of the group can clear bits. */
-    if (lchown(listener->path, geteuid() == 0 ? uid : (uid_t)-1, gid) != 0 || !set_mode(listener))
+    if (file < 0 || fstat(file, &status) != 0 || status.st_ino != listener->inode ||
+        status.st_dev != listener->device ||
+        !socketfile_give(file, geteuid() == 0 ? uid : (uid_t)-1, gid) ||
+        !socketfile_set_mode(file, listener->mode))
         log_warning("listener %s: cannot change who may use it: %s", listener->address,
                     strerror(errno));
+    if (file >= 0)
+        close(file);
 }
 
 void listeners_replace(struct listeners *before, struct listeners *now)
