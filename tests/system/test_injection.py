@@ -172,18 +172,16 @@ def test_a_query_cannot_write(filled):
     cannot either."""
     with contextlib.closing(filled.connect()) as root:
         run(root, """CREATE FUNCTION deed(n TEXT) RETURNS TEXT MODIFIES SQL DATA SQL SECURITY DEFINER
-                     BEGIN UPDATE domain SET note = 'written'; RETURN 'done'; END""",
+                     BEGIN UPDATE recipient SET note = 'written'; RETURN 'done'; END""",
             "GRANT EXECUTE ON FUNCTION deed TO lookupd_reader")
         try:
-            before = _sums(root)
             with contextlib.closing(filled.connect(user=READER)) as reader:
-                assert error_of(reader, "SELECT deed('x')") == (0, "")  # so the right is there,
-            assert one(root, "SELECT COUNT(*) FROM domain WHERE note = 'written'") == 2
-            run(root, "UPDATE domain SET note = 'note'")
+                assert error_of(reader, "SELECT name, deed(name) FROM domain") == (0, "")  # the right is there,
+            assert rows(root, "SELECT note FROM recipient") == (("written",),)
+            run(root, "UPDATE recipient SET note = 'note'")
             before = _sums(root)
             assert filled.query("writes", "d1.example.com")[0] == TEMP  # and does not help
-            assert rows(root, "SELECT DISTINCT note FROM domain") == (("note",),)
-            assert _sums(root)["lookupd.domain"] == before["lookupd.domain"]
+            assert _sums(root) == before
             assert filled.query("every", "d1.example.com") == (OK, "note")
         finally:
             run(root, "DROP FUNCTION deed")
