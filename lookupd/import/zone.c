@@ -225,15 +225,32 @@ static enum journal_status read_journal(struct zone_reader *reader, const char *
     return outcome;
 }
 
+/* How many names there are because of this one, which follows another in canonical order. */
+static size_t count_implied(const uint8_t *apex, const uint8_t *last, const uint8_t *name)
+{
+    size_t count = 0;
+    if (wirename_equal(name, apex))
+        return 0;
+    for (name = wirename_parent(name); !wirename_equal(name, apex) && !wirename_within(last, name);
+         name = wirename_parent(name))
+        count++;
+    return count;
+}
+
 /* Groups the sorted records by owner. */
 static bool make_nodes(struct zone_reader *reader, struct zone_fault *fault)
 {
     const struct records *records = &reader->records;
-    size_t count = 0;
+    size_t count = 0, implied = 0;
     for (size_t i = 0; i < records->count; i++) {
         const struct rr *rr = &records->list[i];
         struct zone_node *node = count > 0 ? &reader->nodes[count - 1] : NULL;
         if (node == NULL || (rr->owner != node->name && !wirename_equal(rr->owner, node->name))) {
+            implied += count_implied(reader->apex, node ? node->name : reader->apex, rr->owner);
+            if (implied > ZONE_IMPLIED_MAX)
+                return fault_set(fault, ZONE_TOO_BIG,
+                                 "has more than %d names that exist only by deeper ones",
+                                 ZONE_IMPLIED_MAX);
             if (count == reader->node_room) {
                 size_t room = count > 0 ? 2 * count : 64;
                 struct zone_node *nodes = reallocarray(reader->nodes, room, sizeof *nodes);

@@ -336,6 +336,54 @@ Test(zone, limits)
     expect_fault(&made, ZONE_TOO_BIG, "limit");
 }
 
+static uint8_t *put(uint8_t *at, size_t octets, uint64_t value)
+{
+    for (size_t i = 0; i < octets; i++)
+        at[i] = (uint8_t)(value >> 8 * (octets - 1 - i));
+    return at + octets;
+}
+
+/* A raw record set of one record. */
+static uint8_t *put_set(uint8_t *at, const uint8_t *owner, unsigned type, const void *rdata,
+                        size_t rdlen)
+{
+    size_t size = wirename_size(owner);
+    at = put(at, 4, 22 + size + rdlen);
+    at = put(put(put(put(put(put(at, 2, 1), 2, type), 2, 0), 4, 60), 4, 1), 2, size);
+    at = mempcpy(at, owner, size);
+    return mempcpy(put(at, 2, rdlen), rdata, rdlen);
+}
+
+/* Names 115 labels below another one each: a small file, and a great many names. */
+Test(zone, names_that_deeper_ones_make)
+{
+    enum { DEPTH = 115, ENOUGH = ZONE_IMPLIED_MAX / DEPTH };
+    static const uint8_t soa[22] = {[5] = 7}, address[4] = {192, 0, 2, 1};
+    uint8_t *data = malloc((size_t)(ENOUGH + 2) * 300), apex[] = "\001z\007example";
+    cr_assert_not_null(data);
+    for (unsigned over = 0; over < 2; over++) {
+        uint8_t *end = put(put(put(data, 8, (uint64_t)2 << 32 | 1), 8, 0), 8, 0);
+        end = put_set(end, apex, RR_SOA, soa, sizeof soa);
+        for (unsigned i = 0; i < ENOUGH + over; i++) {
+            uint8_t name[WIRENAME_MAX], *label = name;
+            for (int depth = 0; depth < DEPTH; depth++)
+                label = mempcpy(label, "\001a", 2);
+            label += sprintf((char *)label, "\006%06x", i);
+            memcpy(label, apex, sizeof apex);
+            end = put_set(end, name, RR_A, address, sizeof address);
+        }
+        struct made made = make(data, (size_t)(end - data));
+        if (over) {
+            expect_fault(&made, ZONE_TOO_BIG, "names");
+        } else {
+            const struct zone *zone = read_made(&made);
+            cr_expect(zone && zone->node_count == ENOUGH + 1, "%s", made.fault.text);
+            made_free(&made);
+        }
+    }
+    free(data);
+}
+
 Test(zone, long_and_odd_paths)
 {
     struct made made = make(NULL, 0);
