@@ -127,7 +127,10 @@ static bool gather_all(struct session *session)
 static bool take_lock(const char *file)
 {
     char text[600], folder[400];
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(file, '/') - file), file);
+    const char *slash = strrchr(file, '/');
+    size_t len = slash && (size_t)(slash - file) < sizeof folder ? (size_t)(slash - file) : 0;
+    memcpy(folder, file, len);
+    folder[len] = '\0';
     int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     int fd = open(file, flags, 0644);
     if (fd < 0 && errno == ENOENT && folder[0] != '\0' && mkdir(folder, 0755) == 0)
