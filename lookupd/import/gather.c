@@ -218,40 +218,33 @@ static bool read_zones(struct gathering *gathering)
     return true;
 }
 
-static int compare_pointers(const void *a, const void *b)
-{
-    const struct zonelist_zone *const *one = a, *const *other = b;
-    return *one < *other ? -1 : *one > *other;
-}
-
 /* Zones with more mail names than max_names: that shows only when all names are decided. */
 static bool note_too_many(const struct gathering *gathering)
 {
     struct gathered *gathered = gathering->gathered;
+    const struct zonelist *list = gathered->list;
     struct gather_zones *zones = &gathered->zones;
-    size_t count = 0, all;
-    const struct verdict *verdicts = mailrules_verdicts(gathered->rules, &all);
+    size_t count;
+    const struct verdict *verdicts = mailrules_verdicts(gathered->rules, &count);
     if (mailrules_count(gathered->rules, RULE_TOO_MANY) == 0)
         return true;
-    const struct zonelist_zone **list = reallocarray(NULL, all, sizeof *list);
-    if (list == NULL)
+    bool *noted = calloc(list->count, sizeof *noted);
+    if (noted == NULL)
         return false;
-    for (size_t i = 0; i < all; i++)
-        if (verdicts[i].reason == RULE_TOO_MANY && verdicts[i].zone)
-            list[count++] = verdicts[i].zone;
-    qsort(list, count, sizeof *list, compare_pointers);
     for (size_t i = 0; i < count; i++) {
+        const struct zonelist_zone *entry = verdicts[i].zone;
         char name[WIRENAME_TEXT_SIZE], text[sizeof name + 100];
-        if (i > 0 && list[i] == list[i - 1])
+        if (verdicts[i].reason != RULE_TOO_MANY || entry == NULL || noted[entry - list->zones])
             continue;
+        noted[entry - list->zones] = true;
         snprintf(text, sizeof text, "%s: has more mail domains than max_names = %d",
-                 wirename_print(list[i]->name, name), gathering->conf->max_names);
+                 wirename_print(entry->name, name), gathering->conf->max_names);
         tell_unread(gathering, text);
         zones->read--;
         zones->unread++;
         zones->unread_kinds[ZONE_TOO_BIG]++;
     }
-    free(list);
+    free(noted);
     return true;
 }
 
