@@ -7,6 +7,7 @@
 #include <errmsg.h>
 #include <fcntl.h>
 #include <math.h>
+#include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static bool check_schema(MYSQL *mysql, const char *host, struct connect_error *e
     if (strtol(version, NULL, 10) == CONNECT_SCHEMA_VERSION)
         return true;
     error->number = 0;
+    error->refused = true;
     snprintf(error->text, sizeof error->text,
              "%s: the tables have schema version %s, this lookupd knows version %d: see "
              "sql/upgrade",
@@ -116,6 +118,7 @@ static MYSQL *open_host(const char *host, const struct conf *conf, const struct 
 {
     struct address address;
     const char *fault;
+    error->refused = false;
     if (!address_parse_database(host, &address, &fault)) {
         error->number = 0;
         snprintf(error->text, sizeof error->text, "%s: %s", host, fault);
@@ -193,6 +196,14 @@ static void report(struct settings_errors *errors, const struct map *map, const 
     errors->report(line, errors->context);
 }
 
+/* Says nothing about the statement: another time it may go well. */
+static bool stands_in_the_way(unsigned number)
+{
+    return (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) || number == ER_LOCK_WAIT_TIMEOUT ||
+           number == ER_LOCK_DEADLOCK || number == ER_QUERY_INTERRUPTED ||
+           number == ER_STATEMENT_TIMEOUT;
+}
+
 bool connect_check_maps(struct maps *maps, const struct credentials *credentials,
                         struct settings_errors *errors, struct connect_error *error)
 {
@@ -208,7 +219,7 @@ bool connect_check_maps(struct maps *maps, const struct credentials *credentials
             break;
         if (!statement_check(statement, &number, text, sizeof text)) {
             report(errors, &maps->list[i], text);
-            if (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) {
+            if (stands_in_the_way(number)) {
                 reached = false;
                 error->number = number;
                 snprintf(error->text, sizeof error->text, "%s", text);

@@ -17,7 +17,8 @@
 #define CONNECT_SCHEMA_VERSION 2
 
 struct connect_error {
-    unsigned number; /* of MariaDB or Connector/C; 0: our own, as an unknown schema */
+    unsigned number; /* of MariaDB or Connector/C; 0: our own */
+    bool refused;    /* the tables are of a version that we do not know: waiting does not help */
     char text[700];  /* names the host; no password */
 };
 
@@ -34,8 +35,10 @@ MYSQL *connect_open(const struct conf *conf, const struct credentials *credentia
 const char *connect_host(MYSQL *mysql, char *buffer, size_t size);
 
 /*
- * Prepares every map's statement on a fresh connection and reports what is wrong with it. Returns
- * false when the database could not be reached (error says why). Used at the start and by -t.
+ * Tries every map's statement on a fresh connection and reports what is wrong with it. Returns false
+ * when the database could not be reached, or when something stood in the way of a statement, as a
+ * lock does (error says what; the report of that statement was the last). Used at the start, at a
+ * reload and by -t.
  */
 struct maps;
 bool connect_check_maps(struct maps *maps, const struct credentials *credentials,

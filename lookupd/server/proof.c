@@ -9,14 +9,13 @@
 /* The last line is held back: it may only say that the connection broke. */
 struct saying {
     void (*say)(const char *line, void *context);
-    void *context;
     char last[1024];
 };
 
 static void flush(struct saying *saying)
 {
     if (saying->last[0])
-        saying->say(saying->last, saying->context);
+        saying->say(saying->last, NULL);
     saying->last[0] = '\0';
 }
 
@@ -28,12 +27,12 @@ static void report(const char *line, void *context)
 }
 
 /* A database that answers, and says no. */
-static bool is_refusal(unsigned error)
+static bool is_refusal(const struct connect_error *error)
 {
-    return error == 0 || /* our own word: tables of another version */
-           error == ER_DBACCESS_DENIED_ERROR || error == ER_ACCESS_DENIED_ERROR ||
-           error == ER_BAD_DB_ERROR || error == ER_ACCESS_DENIED_NO_PASSWORD_ERROR ||
-           error == ER_TABLEACCESS_DENIED_ERROR || error == ER_NO_SUCH_TABLE;
+    return error->refused || error->number == ER_DBACCESS_DENIED_ERROR ||
+           error->number == ER_ACCESS_DENIED_ERROR || error->number == ER_BAD_DB_ERROR ||
+           error->number == ER_ACCESS_DENIED_NO_PASSWORD_ERROR ||
+           error->number == ER_TABLEACCESS_DENIED_ERROR || error->number == ER_NO_SUCH_TABLE;
 }
 
 enum proof proof_queries(struct maps *maps, const struct credentials *credentials,
@@ -52,7 +51,7 @@ enum proof proof_queries(struct maps *maps, const struct credentials *credential
         return PROOF_WRONG;
     if (reached)
         return PROOF_GOOD;
-    if (!is_refusal(error->number))
+    if (!is_refusal(error))
         return PROOF_NOTHING;
     char line[sizeof error->text + 64];
     snprintf(line, sizeof line, "%s: database %s", maps->conf->file, error->text);
