@@ -3,6 +3,7 @@
 #include "lookup/conf_check.h"
 #include "lookup/conf_table.h"
 #include "lookup/default_maps.h"
+#include "lookup/query.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -146,9 +147,10 @@ static void read_maps(struct conf *conf, const config_setting_t *root,
                  errors);
 }
 
-struct conf *conf_parse(const char *text, const char *file, struct settings_errors *errors)
+/* What can be read, whatever is wrong with the rest. NULL: nothing at all. */
+static struct conf *parse(const char *text, const char *file, struct settings_errors *errors)
 {
-    size_t before = errors->count;
+    bool read = false;
     struct conf *conf = calloc(1, sizeof *conf);
     if (conf == NULL || (conf->file = strdup(file)) == NULL) {
         settings_error_in(errors, file, 0, "no memory");
@@ -168,8 +170,19 @@ struct conf *conf_parse(const char *text, const char *file, struct settings_erro
         read_listeners(conf, root, errors);
         read_maps(conf, root, errors);
         conf_check(conf, root, errors);
+        read = true;
     }
     config_destroy(&config);
+    if (read)
+        return conf;
+    conf_free(conf);
+    return NULL;
+}
+
+struct conf *conf_parse(const char *text, const char *file, struct settings_errors *errors)
+{
+    size_t before = errors->count;
+    struct conf *conf = parse(text, file, errors);
     if (errors->count == before)
         return conf;
     conf_free(conf);
@@ -186,6 +199,41 @@ struct conf *conf_read(const char *file, struct settings_errors *errors)
     return conf;
 }
 
+static void free_map(struct conf_map *map)
+{
+    settings_free(conf_map_settings, map);
+    free(map->name);
+    free(map->where);
+}
+
+static bool is_usable(const struct conf_map *map)
+{
+    char error[256];
+    if (map->name == NULL || map->where == NULL || map->query == NULL)
+        return false;
+    struct query *query = query_parse(map->query, (enum keys_kind)map->keys, error, sizeof error);
+    query_free(query);
+    return query != NULL;
+}
+
+struct conf *conf_read_faulty(const char *file, struct settings_errors *errors)
+{
+    char *text = settings_load(file, errors);
+    struct conf *conf = text ? parse(text, file, errors) : NULL;
+    free(text);
+    if (conf == NULL)
+        return NULL;
+    size_t kept = 0;
+    for (size_t i = 0; i < conf->map_count; i++) {
+        if (is_usable(&conf->maps[i]))
+            conf->maps[kept++] = conf->maps[i];
+        else
+            free_map(&conf->maps[i]);
+    }
+    conf->map_count = kept;
+    return conf;
+}
+
 void conf_free(struct conf *conf)
 {
     if (conf == NULL)
@@ -195,11 +243,8 @@ void conf_free(struct conf *conf)
         free(conf->listeners[i].where);
     }
     free(conf->listeners);
-    for (size_t i = 0; i < conf->map_count; i++) {
-        settings_free(conf_map_settings, &conf->maps[i]);
-        free(conf->maps[i].name);
-        free(conf->maps[i].where);
-    }
+    for (size_t i = 0; i < conf->map_count; i++)
+        free_map(&conf->maps[i]);
     free(conf->maps);
     settings_free(conf_top_settings, conf);
     settings_free(conf_database_settings, &conf->database);

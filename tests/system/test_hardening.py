@@ -340,3 +340,54 @@ def test_ends_are_told_in_words(site):
         os.kill(victim, number)
         wait_until(lambda: site.workers() and site.workers() != [victim], 10)
         assert re.search(rf"worker 1 \(process {victim}\) .*{words}", site.log_text()), number
+
+
+def _test(site, settings):
+    site.write_conf(settings)
+    done = subprocess.run([os.path.join(site.programs, "lookupd"), "-t", "-c", site.conf],
+                          capture_output=True, text=True, timeout=30, check=False)
+    return done.returncode, done.stderr
+
+
+def test_everything_wrong_in_one_run(site, folder):
+    """-t: settings, folders, accounts and queries, whatever else is wrong."""
+    os.chmod(folder, 0o755)
+    with open(os.path.join(folder, "file"), "w", encoding="utf-8"):
+        pass
+    code, errors = _test(site, f'''
+dead_line = 3;
+listeners = (
+  {{ protocol = "socketmap"; address = "unix:{folder}/missing/socketmap"; }},
+  {{ protocol = "socketmap"; address = "unix:{folder}/file"; }},
+  {{ protocol = "socketmap"; address = "unix:{folder}/file/socketmap"; owner = "no-such-user"; }},
+  {{ protocol = "socketmap"; address = "unix:{folder}/good"; group = "no-such-group"; }},
+  {{ protocol = "socketmap"; address = "unix:relative"; }}
+);
+maps = {{
+  unparsable = {{ keys = "domain"; query = "SELECT a, b FROM t WHERE a IN (:addresses)"; }};
+  nowhere = {{ keys = "domain"; query = "SELECT a, b FROM no_such_table WHERE a IN (:domains)"; }};
+  one_column = {{ keys = "domain"; query = "SELECT name FROM domain WHERE name IN (:domains)"; }};
+}};''')
+    assert code == 78
+    lines = errors.splitlines()
+    expected = [r"dead_line: unknown setting", r"listeners\[0\].address: the folder .*No such file",
+                r"listeners\[1\].address: .*is no socket", r"listeners\[2\].address: .*is no folder",
+                r"listeners\[4\].address: ", r"maps.unparsable.query: ",
+                r"maps.nowhere.query: .*no_such_table", r"maps.one_column.query: .*two columns"]
+    if os.getuid() == 0:
+        expected += [r'listeners\[2\].owner: there is no user "no-such-user"',
+                     r'listeners\[3\].group: there is no group "no-such-group"']
+    for pattern in expected:
+        found = [line for line in lines if re.match(re.escape(site.conf) + r":\d+: .*" + pattern, line)]
+        assert len(found) == 1, (pattern, errors)
+    assert len(lines) == len(expected), errors
+    assert not os.path.exists(os.path.join(folder, "good"))
+
+
+@AS_ROOT
+def test_account_that_is_missing(site):
+    code, errors = _test(site, 'user = "no-such-user"; group = "no-such-group";')
+    assert code == 78
+    assert 'user: there is no user "no-such-user"' in errors
+    assert 'group: there is no group "no-such-group"' in errors
+    assert _test(site, "workers = 1;") == (0, "configuration OK\n")
