@@ -34,7 +34,8 @@ const char conf_defaults[] =
     "           request_timeout = 10.0; stall = 5.0; };\n";
 
 const char conf_snapshot_defaults[] =
-    "snapshot = { directory = \"/var/lib/lookupd\"; interval = 60; max_age = 86400; };\n";
+    "snapshot = { directory = \"/var/lib/lookupd\"; interval = 60; max_age = 86400;\n"
+    "             guard_percent = 50; };\n";
 
 const char conf_status_defaults[] = "status = { address = \"inet:127.0.0.1:9275\"; };\n";
 
@@ -96,6 +97,8 @@ const struct setting conf_snapshot_settings[] = {
      .help = "seconds between two copies; 0: none"},
     {"max_age", SETTING_INT, AT(conf_snapshot, max_age), .min = 1, .max = 31536000,
      .help = "seconds after which a copy is no longer answered from"},
+    {"guard_percent", SETTING_INT, AT(conf_snapshot, guard_percent), .min = 0, .max = 100,
+     .help = "rows that a map may lose from one copy to the next; 100: all"},
     {.name = NULL},
 };
 

@@ -2,8 +2,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "lookup/fallback.h"
 #include "lookup/lanes.h"
 #include "lookup/pools.h"
+#include "lookup/service.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -21,6 +23,9 @@
 #define YOUNG (CLOCK_SECOND / 1000)
 /* How long smaller statements are used when the server has no room for more (error 1461). */
 #define SMALL_FOR (60 * CLOCK_SECOND)
+/* How often the switch in the table service is looked at, and the age of the snapshot: within a
+ * second of a change, everybody goes by it. */
+#define CHECK (CLOCK_SECOND * 3 / 10)
 /* The same fault of a query is logged this often. */
 #define SAY_AGAIN (60 * CLOCK_SECOND)
 
@@ -36,6 +41,11 @@ struct engine {
     size_t outstanding_count;
     struct event grown; /* wakes the loop when lookups wait for a query that was young */
     struct event tick;  /* pending while anything is outstanding or under way */
+    struct event check;
+
+    struct service service;
+    enum service_state seen; /* of the switch, when it was last looked at */
+    struct fallback fallback;
 
     int step; /* the largest statement to use */
     uint64_t step_until;
@@ -44,6 +54,7 @@ struct engine {
 
 /* What Postfix logs as the reason of a temporary error. */
 #define FAULT_UNREACHABLE "the database cannot be reached"
+#define FAULT_OFF         "the tables are being worked on"
 #define FAULT_NO_MEMORY   "no memory"
 
 /* ---- lookups ---- */
@@ -105,7 +116,8 @@ static void finish(struct engine *engine, struct lookup *lookup, const char *fau
 /* The one way of a lookup that the database does not answer, whatever the reason. */
 static void fail(struct engine *engine, struct lookup *lookup, const char *fault)
 {
-    finish(engine, lookup, fault);
+    decision_clear(&lookup->decision);
+    finish(engine, lookup, fallback_decide(&engine->fallback, lookup, &fault) ? NULL : fault);
 }
 
 static void answer_at_once(struct lookup *lookup, enum lookup_result result, const char *text)
@@ -133,6 +145,8 @@ void engine_ask(struct engine *engine, struct lookup *lookup, struct map *map, c
     remember(engine, lookup);
     if (pools_state(engine->pools) == POOL_DOWN)
         fail(engine, lookup, FAULT_UNREACHABLE);
+    else if (engine->service.state == SERVICE_NO && lookup != &engine->service.lookup)
+        fail(engine, lookup, FAULT_OFF);
     else if (engine->lanes.waiting >= (size_t)engine->conf->limits.waiting)
         finish(engine, lookup, "too many lookups are waiting for the database");
     else if (!lanes_push(&engine->lanes, lookup, lanes_kind(lookup)))
@@ -227,6 +241,30 @@ static bool use_smaller(struct engine *engine, int step)
     return true;
 }
 
+static bool is_service(const struct engine *engine, const struct map *map)
+{
+    return map == engine->service.lookup.map;
+}
+
+/* The tables were, or may have been, half there when a query read them. */
+static bool may_be_partial(const struct engine *engine, const struct map *map)
+{
+    return engine->service.state != SERVICE_YES && !is_service(engine, map);
+}
+
+/* What was read meanwhile does not count: it is asked again, or not of the database. */
+static void take_back(struct engine *engine, struct batch *batch)
+{
+    struct lookup *lookups[BATCH_LOOKUPS];
+    size_t count = take_batch(batch, lookups);
+    if (engine->service.state == SERVICE_UNKNOWN) {
+        ask_again(engine, lookups, count, LANE_ASCII);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        fail(engine, lookups[i], FAULT_OFF);
+}
+
 static void on_ended(struct session *session, const struct session_end *end, void *context)
 {
     struct engine *engine = context;
@@ -235,7 +273,16 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     engine->counts.queries++;
     engine->counts.batched += batch->count;
     map->stuck = clock_now() - session_started(session) > SLOW;
+    if (is_service(engine, map))
+        engine->service.number = end->good ? 0 : end->number;
+    else if (!end->good && engine->maps->service && service_is_missing(end->number))
+        service_forget(&engine->service);
+    if (end->good && may_be_partial(engine, map)) {
+        take_back(engine, batch);
+        return;
+    }
     if (end->good) {
+        map->database_used = clock_now();
         for (size_t i = 0; i < batch->count; i++)
             if (batch->lookups[i])
                 finish(engine, batch->lookups[i], NULL);
@@ -283,15 +330,95 @@ static void on_ended(struct session *session, const struct session_end *end, voi
 
 /* ---- the pools ---- */
 
-static void on_changed(enum pool_state state, void *context)
+/* Where answers come from; NULL in *why where that needs no reason. */
+static enum fallback_source source_of(const struct engine *engine, const char **why)
+{
+    *why = NULL;
+    switch (pools_state(engine->pools)) {
+    case POOL_CONNECTING:
+        return SOURCE_CONNECTING;
+    case POOL_DOWN:
+        *why = FAULT_UNREACHABLE;
+        return SOURCE_UNREACHABLE;
+    case POOL_LIVE:
+        break;
+    }
+    switch (engine->service.state) {
+    case SERVICE_UNKNOWN:
+        /* Known in a moment: that is no change to speak of. */
+        return engine->fallback.source == SOURCE_UNREACHABLE ? SOURCE_CONNECTING
+                                                             : engine->fallback.source;
+    case SERVICE_YES:
+        return SOURCE_DATABASE;
+    case SERVICE_NO:
+        *why = engine->service.why;
+        return SOURCE_SWITCHED_OFF;
+    }
+    return SOURCE_CONNECTING;
+}
+
+/* Sees where answers come from now, and says so where that has changed. */
+static void look(struct engine *engine)
 {
     static const enum engine_state states[] = {
-        [POOL_CONNECTING] = ENGINE_CONNECTING,
-        [POOL_LIVE] = ENGINE_LIVE,
-        [POOL_DOWN] = ENGINE_DOWN,
+        [SOURCE_CONNECTING] = ENGINE_CONNECTING,
+        [SOURCE_DATABASE] = ENGINE_LIVE,
+        [SOURCE_UNREACHABLE] = ENGINE_DOWN,
+        [SOURCE_SWITCHED_OFF] = ENGINE_OFF,
     };
+    const char *why;
+    enum fallback_source source = source_of(engine, &why);
+    if (why == NULL)
+        why = engine->service.why;
+    if (fallback_look(&engine->fallback, source, why))
+        engine->changed(states[source], engine->context);
+}
+
+/* Asks what the table service says, unless that is under way. */
+static void ask_service(struct engine *engine)
+{
+    struct service *service = &engine->service;
+    if (engine->maps->service == NULL) {
+        service->state = SERVICE_YES;
+        return;
+    }
+    if (service->asked || pools_state(engine->pools) != POOL_LIVE)
+        return;
+    service->asked = true;
+    service->number = 0;
+    engine_ask(engine, &service->lookup, engine->maps->service, MAPS_SERVICE_KEY,
+               strlen(MAPS_SERVICE_KEY), service_done);
+}
+
+static void on_changed(enum pool_state state, void *context)
+{
     struct engine *engine = context;
-    engine->changed(states[state], engine->context);
+    if (engine->pools == NULL)
+        return; /* still being made */
+    if (state != POOL_LIVE)
+        service_forget(&engine->service);
+    ask_service(engine);
+    look(engine);
+}
+
+static void on_check(evutil_socket_t fd, short what, void *context)
+{
+    struct engine *engine = context;
+    ask_service(engine);
+    look(engine);
+}
+
+/* The switch may have been turned since the last round. */
+static void see_service(struct engine *engine)
+{
+    if (engine->service.state == engine->seen)
+        return;
+    engine->seen = engine->service.state;
+    if (engine->seen == SERVICE_UNKNOWN)
+        ask_service(engine);
+    if (engine->seen == SERVICE_NO)
+        fail_waiting(engine, FAULT_OFF);
+    look(engine);
 }
 
 static void on_failed(void *context)
@@ -385,6 +512,7 @@ static size_t count_idle(const struct engine *engine)
 
 void engine_run(struct engine *engine)
 {
+    see_service(engine);
     pools_tidy(engine->pools);
     if (engine->lanes.waiting == 0)
         return;
@@ -412,6 +540,7 @@ void engine_run(struct engine *engine)
             .step = engine->step,
             .never = last ? busy.older : NULL,
             .only_full = busy.young,
+            .only = engine->service.state == SERVICE_UNKNOWN ? engine->service.lookup.map : NULL,
             .no_stuck =
                 pools_count(engine->pools) > 1 && busy.stuck + 1 >= pools_count(engine->pools),
         };
@@ -463,10 +592,19 @@ struct engine *engine_new(struct event_base *base, struct maps *maps,
     TAILQ_INIT(&engine->outstanding);
     evtimer_assign(&engine->tick, base, on_tick, engine);
     evtimer_assign(&engine->grown, base, on_grown, engine);
+    event_assign(&engine->check, base, -1, EV_PERSIST, on_check, engine);
+    struct timeval check = clock_timeval(CHECK);
+    event_add(&engine->check, &check);
+    fallback_init(&engine->fallback, maps);
+    engine->service.lookup.map = maps->service; /* what nobody has asked yet waits for it */
+    service_forget(&engine->service);
+    if (maps->service == NULL)
+        engine->service.state = SERVICE_YES;
     struct pool_owner owner = {
         .ended = on_ended, .changed = on_changed, .failed = on_failed, .context = engine};
     engine->pools = pools_new(base, maps, credentials, &owner);
     if (engine->pools == NULL) {
+        event_del(&engine->check);
         free(engine);
         return NULL;
     }
@@ -484,7 +622,23 @@ bool engine_change(struct engine *engine, struct maps *maps, struct credentials 
     maps_release(engine->maps);
     engine->maps = maps;
     engine->conf = maps->conf;
+    engine->fallback.maps = maps;
+    if (!engine->service.asked)
+        engine->service.lookup.map = maps->service;
+    ask_service(engine);
+    look(engine);
     return true;
+}
+
+void engine_set_snapshot(struct engine *engine, struct snapshot *snapshot)
+{
+    fallback_set_snapshot(&engine->fallback, snapshot);
+    look(engine);
+}
+
+const char *engine_text(const struct engine *engine)
+{
+    return fallback_text(&engine->fallback);
 }
 
 bool engine_free(struct engine *engine, uint64_t deadline)
@@ -493,6 +647,8 @@ bool engine_free(struct engine *engine, uint64_t deadline)
         finish(engine, TAILQ_FIRST(&engine->outstanding), "lookupd is stopping");
     event_del(&engine->tick);
     event_del(&engine->grown);
+    event_del(&engine->check);
+    fallback_clear(&engine->fallback);
     bool joined = pools_free(engine->pools, deadline);
     maps_release(engine->maps);
     free(engine);

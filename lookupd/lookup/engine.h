@@ -9,6 +9,7 @@
 #include "lookup/credentials.h"
 #include "lookup/lookup.h"
 #include "lookup/map.h"
+#include "lookup/snapshot.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,10 +21,12 @@ struct event_base;
 enum engine_state {
     ENGINE_CONNECTING, /* no connection yet, the first attempt is under way: lookups wait for it */
     ENGINE_LIVE,
-    ENGINE_DOWN /* no connection: temporary answers at once, while we go on trying */
+    ENGINE_DOWN, /* no connection: answers at once, while we go on trying: the snapshot's, or
+                    temporary */
+    ENGINE_OFF   /* the same, since the table service says so */
 };
 
-/* Called when the state has changed. */
+/* Called when the state has changed, or what engine_text() says. */
 typedef void engine_changed(enum engine_state state, void *context);
 
 /*
@@ -39,6 +42,15 @@ struct engine *engine_new(struct event_base *base, struct maps *maps,
  * False without memory or threads: then nothing has changed.
  */
 bool engine_change(struct engine *engine, struct maps *maps, struct credentials *credentials);
+
+/*
+ * Gives it a snapshot, which is the engine's then, in place of the one it has: what lookups are
+ * answered from that the database cannot answer.
+ */
+void engine_set_snapshot(struct engine *engine, struct snapshot *snapshot);
+
+/* Where answers come from, for the process title: "live", "answering from the snapshot of ...". */
+const char *engine_text(const struct engine *engine);
 
 /*
  * Asks. done() may be called before this returns. The map's set is held until then. The key is not

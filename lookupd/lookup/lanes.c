@@ -85,6 +85,7 @@ static bool is_among(const struct map *map, const struct map *const *maps)
 static bool may_go(const struct lane *lane, const struct lanes_choice *choice)
 {
     return TAILQ_FIRST(&lane->list)->retry_after < choice->connected &&
+           (choice->only == NULL || lane->map == choice->only) &&
            !is_among(lane->map, choice->never) && !(choice->no_stuck && lane->map->stuck) &&
            (lane->count >= BATCH_LOOKUPS || !is_among(lane->map, choice->only_full));
 }

@@ -43,7 +43,8 @@ struct lanes_choice {
      * only have it with a full batch. */
     const struct map *const *never;
     const struct map *const *only_full;
-    bool no_stuck; /* nor those that are stuck */
+    const struct map *only; /* no other; NULL: any */
+    bool no_stuck;          /* nor those that are stuck */
 };
 
 /*

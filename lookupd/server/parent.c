@@ -3,6 +3,8 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "server/children.h"
+#include "server/copies.h"
+#include "server/keeper.h"
 #include "server/notify.h"
 #include "server/privileges.h"
 #include "server/proof.h"
@@ -34,6 +36,7 @@ struct parent {
     struct children *children;
     struct child *workers[CONF_WORKERS_MAX]; /* NULL: never wanted yet */
     size_t worker_count;                     /* that are wanted */
+    struct copies copies;
     struct child *prover;
     uint64_t prove_until; /* 0: no new configuration is being proved */
     bool prove_again;     /* asked for meanwhile: the file may have changed since it was read */
@@ -54,6 +57,7 @@ static int run_worker(const struct child_start *child)
         .listeners = parent->start->set.listeners,
         .board = parent->board,
         .slot = child->slot,
+        .snapshot = parent->copies.fd,
         .parent = child->line,
     };
     return worker_run(&start);
@@ -61,6 +65,23 @@ static int run_worker(const struct child_start *child)
 
 static const struct child_kind worker_kind = {
     .name = "worker", .numbered = true, .run = run_worker};
+
+static int run_keeper(const struct child_start *child)
+{
+    const struct parent *parent = child->context;
+    struct keeper_start start = {
+        .maps = parent->start->set.maps,
+        .credentials = parent->start->set.credentials,
+        .snapshot = parent->copies.fd,
+        .slot = child->slot,
+        .parent = child->line,
+    };
+    /* It serves nobody: clients must not wait in a socket that only this process has left open. */
+    listeners_close(parent->start->set.listeners, false);
+    return keeper_run(&start);
+}
+
+static const struct child_kind keeper_kind = {.name = "snapshot keeper", .run = run_keeper};
 
 static void report_error(const char *line, void *context)
 {
@@ -233,6 +254,7 @@ static bool change_over(struct parent *parent, int configuration)
     raise_descriptors(parent);
     set_workers(parent);
     tell_workers(parent, configuration);
+    copies_change(&parent->copies, conf_of(parent));
     set_title(parent);
     log_info("reloaded %s: %s", conf_of(parent)->file, changes);
     return true;
@@ -306,6 +328,7 @@ static bool set_up(struct parent *parent)
     parent->board = scoreboard_new(CONF_WORKERS_MAX);
     parent->children = children_new();
     if (parent->board == NULL || parent->children == NULL ||
+        !copies_begin(&parent->copies, conf_of(parent), parent->children, &keeper_kind, parent) ||
         !add_workers(parent, (size_t)conf_workers(conf_of(parent))))
         return false;
     set_workers(parent);
@@ -337,10 +360,12 @@ int parent_run(struct parent_start *start)
         wait_for_signal(&parent);
         children_reap(parent.children);
         watch_reload(&parent);
+        copies_hand_over(&parent.copies, parent.workers, parent.worker_count);
         watch(&parent);
         if (parent.stops > 0 && clock_now() > parent.give_up)
             children_signal(parent.children, SIGKILL);
     }
+    copies_end(&parent.copies);
     scoreboard_free(parent.board);
     children_free(parent.children);
     return EX_OK;

@@ -34,20 +34,15 @@ struct worker {
     uint64_t give_up; /* when stopping: not later than this */
 };
 
-static void set_title(const struct worker *worker, enum engine_state state)
+static void set_title(const struct worker *worker)
 {
-    static const char *const texts[] = {
-        [ENGINE_CONNECTING] = "connecting to the database",
-        [ENGINE_LIVE] = "live",
-        [ENGINE_DOWN] = "database down, answering temporary errors",
-    };
     setproctitle("worker %d: %s", worker->start->number,
-                 worker->stopping ? "stopping" : texts[state]);
+                 worker->stopping ? "stopping" : engine_text(worker->engine));
 }
 
 static void on_engine_changed(enum engine_state state, void *context)
 {
-    set_title(context, state);
+    set_title(context);
 }
 
 static void on_beat(evutil_socket_t fd, short what, void *context)
@@ -63,7 +58,7 @@ static void stop(struct worker *worker)
     worker->stopping = true;
     worker->give_up =
         clock_now() + clock_seconds(worker->start->maps->conf->deadline) + FINISH_EXTRA;
-    set_title(worker, ENGINE_LIVE);
+    set_title(worker);
     acceptor_stop(worker->acceptor);
     connections_finish(worker->connections);
 }
@@ -115,6 +110,16 @@ static void reload(struct worker *worker, struct line_message *message)
     stop(worker);
 }
 
+/* Without room for it the one before goes on to serve. */
+static void take_snapshot(struct worker *worker, int fd)
+{
+    struct snapshot *snapshot = snapshot_new(fd);
+    if (snapshot)
+        engine_set_snapshot(worker->engine, snapshot);
+    else
+        log_warning("worker %d: no memory for a new snapshot", worker->start->number);
+}
+
 static void on_parent(evutil_socket_t fd, short what, void *context)
 {
     struct worker *worker = context;
@@ -123,6 +128,10 @@ static void on_parent(evutil_socket_t fd, short what, void *context)
     while ((status = line_receive(fd, &message)) == LINE_GOT || status == LINE_SPOILED) {
         if (message.kind == LINE_RELOAD)
             reload(worker, &message);
+        if (message.kind == LINE_SNAPSHOT && message.count == 1) {
+            take_snapshot(worker, message.descriptors[0]);
+            message.descriptors[0] = -1;
+        }
         line_discard(&message);
     }
     if (status != LINE_END)
@@ -142,6 +151,8 @@ static bool set_up(struct worker *worker)
         engine_new(worker->base, start->maps, start->credentials, on_engine_changed, worker);
     if (worker->engine == NULL)
         return false;
+    if (start->snapshot >= 0)
+        take_snapshot(worker, start->snapshot);
     worker->connections = connections_new(worker->base, worker->engine, start->maps);
     if (worker->connections == NULL)
         return false;
@@ -184,7 +195,7 @@ int worker_run(struct worker_start *start)
         log_fatal("worker %d: no memory, threads or descriptors to begin with", start->number);
         _exit(EX_OSERR); /* freeing half of it is not worth the code */
     }
-    set_title(&worker, ENGINE_CONNECTING);
+    set_title(&worker);
     loop(&worker);
 
     acceptor_free(worker.acceptor);

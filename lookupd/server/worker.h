@@ -15,7 +15,8 @@ struct worker_start {
     struct listeners *listeners;
     struct scoreboard *board;
     struct slot *slot;
-    int parent; /* the line to the parent, which says EOF when it has gone */
+    int snapshot; /* the last one, or -1; the worker's */
+    int parent;   /* the line to the parent, which says EOF when it has gone */
 };
 
 /*

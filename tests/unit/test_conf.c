@@ -85,6 +85,7 @@ Test(conf, defaults)
     cr_expect_str_eq(conf->snapshot.directory, "/var/lib/lookupd");
     cr_expect_eq(conf->snapshot.interval, 60);
     cr_expect_eq(conf->snapshot.max_age, 86400);
+    cr_expect_eq(conf->snapshot.guard_percent, 50);
     cr_expect_str_eq(conf->status_address, "inet:127.0.0.1:9275");
     cr_expect_eq(conf_workers(conf), 7);
     conf_free(conf);
@@ -260,7 +261,7 @@ Test(conf, errors_of_other_groups)
                     "database = { hosts = ( \"unix:s\",\n \"db:0\" ); option_file = \"my.cnf\";\n"
                     " connections = 0; timeout = 0; port = 1; };\n"
                     "limits = { clients = 0; stall = 0.5; request_timeout = 0; };\n"
-                    "snapshot = { directory = \"x\"; guard_percent = 5; };\n"
+                    "snapshot = { directory = \"x\"; guard = 5; };\n"
                     "status = { address = \"127.0.0.1:1\"; };\n",
                   "x/l.conf:2: workers: must be 0 to 64, and is 65\n"
                   "x/l.conf:3: deadline: must be 0.1 to 30, and is 31\n"
@@ -271,7 +272,7 @@ Test(conf, errors_of_other_groups)
                   "x/l.conf:9: limits.clients: must be 1 to 1000000, and is 0\n"
                   "x/l.conf:9: limits.stall: must be 1 to 300, and is 0.5\n"
                   "x/l.conf:9: limits.request_timeout: must be 0.1 to 3600, and is 0\n"
-                  "x/l.conf:10: snapshot.guard_percent: unknown setting of this group\n"
+                  "x/l.conf:10: snapshot.guard: unknown setting of this group\n"
                   "x/l.conf:4: recipient_delimiter: may hold visible ASCII characters other than "
                   "@, \" and \\\n"
                   "x/l.conf:6: database.hosts[0]: \"unix:s\": the path of a unix socket must begin "

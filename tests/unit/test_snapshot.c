@@ -99,10 +99,10 @@ static const char *ask(struct snapshot *snapshot, struct map *map, const char *k
         if (answer.result == LOOKUP_FOUND)
             snprintf(text, sizeof text, "=%.*s", (int)answer.len, answer.text);
         else
-            strcpy(text, answer.result == LOOKUP_NOT_FOUND ? "-" : "?");
+            snprintf(text, sizeof text, "%s", answer.result == LOOKUP_NOT_FOUND ? "-" : "?");
     } else {
         cr_assert(!lookup.decision.seen);
-        strcpy(text, result == SNAPSHOT_ABSENT ? "absent" : "no map");
+        snprintf(text, sizeof text, "%s", result == SNAPSHOT_ABSENT ? "absent" : "no map");
     }
     decision_clear(&lookup.decision);
     free(lookup.candidates);
@@ -386,7 +386,7 @@ static void write_file(const char *octets, size_t size)
 static const char *refusal(void)
 {
     static struct snapshot_error error;
-    strcpy(error.text, "-");
+    error = (struct snapshot_error){.text = "-"};
     int fd = snapshot_load(folder, &error);
     if (fd < 0)
         return error.text;
