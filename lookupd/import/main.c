@@ -131,7 +131,8 @@ static bool take_lock(const char *file)
     size_t len = slash && (size_t)(slash - file) < sizeof folder ? (size_t)(slash - file) : 0;
     memcpy(folder, file, len);
     folder[len] = '\0';
-    int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    /* to read only: the file may be of somebody else, who tried it by hand */
+    int flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     int fd = open(file, flags, 0644);
     if (fd < 0 && errno == ENOENT && folder[0] != '\0' && mkdir(folder, 0755) == 0)
         fd = open(file, flags, 0644); /* below /run nothing outlives a boot */

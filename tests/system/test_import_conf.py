@@ -80,7 +80,7 @@ def test_the_units_as_shipped(folder):
         assert not [line for line in done.stdout.splitlines() if "lookupd-import" in line], done.stdout
     user = cron_command()[1]
     assert f"User={user}\n" in read("conf", "systemd", "lookupd-import.service")
-    assert f" /run/lookupd-import 0755 {user} {user} " in read("conf", "systemd", "lookupd-import.tmpfiles.conf")
+    assert f" /run/lookupd-import 0750 {user} {user} " in read("conf", "systemd", "lookupd-import.tmpfiles.conf")
     assert "RuntimeDirectory=lookupd-import\n" in read("conf", "systemd", "lookupd-import.service")
     out = subprocess.run([PROGRAM, "-T", "-c", os.path.join(ROOT, "conf", "import", "import.conf")],
                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True).stdout
