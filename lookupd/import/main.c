@@ -396,8 +396,20 @@ static int parse_options(int argc, char **argv, struct options *options)
     return EX_USAGE;
 }
 
+/* Whoever started the program with standard output or error closed would have what is said there
+ * written to the lock's file or to the database, whichever gets the number. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= STDERR_FILENO)
+        ;
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    fill_standard_descriptors();
     struct options options = {.file = IMPORTCONF_DEFAULT_FILE};
     int code = parse_options(argc, argv, &options);
     if (code >= 0)

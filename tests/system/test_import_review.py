@@ -2,10 +2,11 @@
 are small as files and large as names."""
 
 import os
+import subprocess
 
 import pytest
 
-from importing import PROGRAM, everything, finish, last_run, wait_for_lock
+from importing import PROGRAM, everything, finish, last_run, names, wait_for_lock
 from sql import ADMIN, rows, run
 
 pytest_plugins = ("import_fixtures",)
@@ -29,3 +30,23 @@ def test_a_source_that_is_taken_away_meanwhile(root, site, mariadb):
     assert {source for (source,) in rows(root, "SELECT source FROM domain")} == {"bind:ns2"}
     assert last_run(root)[0] == "failed"
     admin.close()
+
+
+def test_without_open_descriptors(root, site):
+    """What is opened first must not take the numbers of standard output and error: what is said there
+    would go to the database."""
+    site.add("a.example", "b.example")
+    os.unlink(site.zone_file("b.example"))
+    done = subprocess.run(["sh", "-c", '"$0" -c "$1" -v >&- 2>&-', PROGRAM, site.conf], timeout=60, check=False)
+    assert done.returncode == 1
+    assert names(root) == ["a.example"] and last_run(root)[0] == "partial"
+    assert os.path.getsize(site.path("lock")) == 0
+
+
+def test_output_that_cannot_be_written(root, site):
+    site.add("a.example")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([PROGRAM, "-c", site.conf, "-v"], stdout=full, stderr=subprocess.PIPE, text=True,
+                              timeout=60, check=False)
+    assert done.returncode == 74 and "cannot write" in done.stderr
+    assert names(root) == ["a.example"] and last_run(root)[0] == "done"
