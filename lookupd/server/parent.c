@@ -269,14 +269,14 @@ static void on_prover_ended(struct child *child, int status, void *context)
     bool good_end = WIFEXITED(status) && WEXITSTATUS(status) == EX_OK;
     bool late = WIFSIGNALED(status) && clock_now() >= parent->prove_until;
     bool sent = line_receive(child_line(child), &message) == LINE_GOT;
-    if (sent && parent->stops == 0) {
-        if (late)
+    if (parent->stops == 0) {
+        if (late && sent)
             log_warning("the database keeps us waiting: the queries of the new configuration were "
                         "not tried");
-        else if (!good_end && WIFSIGNALED(status))
+        else if (WIFSIGNALED(status))
             log_error("the check of the new configuration was ended by signal %d (%s)",
                       WTERMSIG(status), strsignal(WTERMSIG(status)));
-        if (message.kind == LINE_RELOAD && message.count == 1 && (good_end || late))
+        if (sent && message.kind == LINE_RELOAD && message.count == 1 && (good_end || late))
             good = change_over(parent, message.descriptors[0]);
     }
     if (sent)

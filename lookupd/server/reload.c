@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -31,6 +32,16 @@ static void explain_rights(const char *file)
 {
     if (file && access(file, R_OK) != 0 && errno == EACCES)
         log_error("%s: a reload is done as the user of the server, who may not read this", file);
+}
+
+/* A pipe would keep us waiting for somebody who writes. */
+static bool is_file(const char *file)
+{
+    struct stat status;
+    if (stat(file, &status) != 0 || S_ISREG(status.st_mode))
+        return true; /* whoever opens it says what is wrong */
+    settings_error_in(&errors, file, 0, "is not a regular file");
+    return false;
 }
 
 /* The line of a setting of the top level; 0: it is not there. */
@@ -63,7 +74,7 @@ static void check_same(const struct conf *conf, const char *name, const char *no
 static struct maps *read_all(const char *file, const struct reload_set *force,
                              struct credentials **credentials)
 {
-    struct conf *conf = conf_read(file, &errors);
+    struct conf *conf = is_file(file) ? conf_read(file, &errors) : NULL;
     if (conf == NULL) {
         explain_rights(file);
         return NULL;
