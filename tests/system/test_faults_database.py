@@ -400,7 +400,7 @@ def test_cut_in_the_middle_of_a_result(network, form, step, reset):
         proxy.fault = netproxy.passing
         _settle(sandbox, stream)
     stream.check()
-    assert cut.found > cut.temporary, cut
+    assert cut.temporary <= max(20, cut.answers / 2), cut
 
 
 HALF_CLOSED, STALLED = netproxy.half_closed_reply(7), netproxy.stalled_reply(7)
@@ -417,14 +417,14 @@ def test_no_result_comes_whole(network, fault, seconds):
     sandbox, proxy = network.serve("tcp")
     with Stream(sandbox) as stream:
         stream.wait_live()
-        accepted = proxy.accepted
+        accepted, began = proxy.accepted, time.monotonic()
         proxy.fault = fault
         stream.wait_answers(1)
         with stream.outage(), stream.phase() as broken:
             time.sleep(seconds)
             stream.wait_answers(len(stream.clients))
         proxy.fault = netproxy.passing
-        assert proxy.accepted - accepted < 60 + 40 * seconds
+        assert proxy.accepted - accepted < 50 + 30 * (time.monotonic() - began)
         _settle(sandbox, stream)
     stream.check()
     _all_temporary(broken, 1)
@@ -524,8 +524,9 @@ class _SlowResolver(socketserver.BaseRequestHandler):
         kind, = struct.unpack(">H", data[end - 4:end - 2])
         address = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + bytes((127, 0, 0, 1))
         answers = address if kind == 1 else b""
-        reply.sendto(data[:2] + b"\x81\x80\0\1" + struct.pack(">H", len(answers) > 0) + b"\0" * 4
-                     + data[12:end] + answers, self.client_address)
+        with contextlib.suppress(OSError):  # the test is over
+            reply.sendto(data[:2] + b"\x81\x80\0\1" + struct.pack(">H", len(answers) > 0) + b"\0" * 4
+                         + data[12:end] + answers, self.client_address)
 
 
 @contextlib.contextmanager
