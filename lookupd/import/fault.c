@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Of the file in a text; the rest is for the reason. Names end with what tells them apart. */
-#define FILE_TEXT_MAX 256
+#define FILE_TEXT_MAX (FAULT_FILE_SIZE - 8)
 
 bool fault_set(struct zone_fault *fault, enum zone_fault_kind kind, const char *format, ...)
 {
@@ -28,9 +28,9 @@ static size_t print_octet(unsigned char c, char *out)
     return (size_t)snprintf(out, 5, "\\%03u", c);
 }
 
-void fault_add_file(struct zone_fault *fault, const char *file)
+const char *fault_file_text(const char *file, char out[FAULT_FILE_SIZE])
 {
-    char name[FILE_TEXT_MAX + 8], octet[8], reason[sizeof fault->text];
+    char octet[8];
     size_t len = strlen(file), from = len, used = 0;
     for (size_t room = FILE_TEXT_MAX; from > 0; from--) {
         size_t n = print_octet((unsigned char)file[from - 1], octet);
@@ -39,12 +39,18 @@ void fault_add_file(struct zone_fault *fault, const char *file)
         room -= n;
     }
     if (from > 0)
-        used = (size_t)snprintf(name, sizeof name, "...");
+        used = (size_t)snprintf(out, FAULT_FILE_SIZE, "...");
     for (; from < len; from++)
-        used += print_octet((unsigned char)file[from], name + used);
-    name[used] = '\0';
+        used += print_octet((unsigned char)file[from], out + used);
+    out[used] = '\0';
+    return out;
+}
+
+void fault_add_file(struct zone_fault *fault, const char *file)
+{
+    char name[FAULT_FILE_SIZE], reason[sizeof fault->text];
     snprintf(reason, sizeof reason, "%s", fault->text);
-    snprintf(fault->text, sizeof fault->text, "%s: %.240s", name, reason);
+    snprintf(fault->text, sizeof fault->text, "%s: %.240s", fault_file_text(file, name), reason);
 }
 
 const char *zone_fault_word(enum zone_fault_kind kind)

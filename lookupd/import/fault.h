@@ -33,8 +33,11 @@ struct zone_fault {
 /* Always false, for `return fault_set(…)`. */
 bool fault_set(struct zone_fault *fault, enum zone_fault_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Puts "FILE: " before the text; the file with odd octets as \DDD, and its beginning left out when
- * it is long. */
+/* A file's name as people may see it: odd octets as \DDD, and its beginning left out when it is
+ * long. Returns out. */
+#define FAULT_FILE_SIZE 264
+const char *fault_file_text(const char *file, char out[FAULT_FILE_SIZE]);
+/* Puts "FILE: " before the text. */
 void fault_add_file(struct zone_fault *fault, const char *file);
 /* One word for reports and JSON: "missing". */
 const char *zone_fault_word(enum zone_fault_kind kind);

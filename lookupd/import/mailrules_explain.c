@@ -67,11 +67,11 @@ static void print_zone(struct mailrules *rules, const struct mail_zone *zone, co
                        FILE *out)
 {
     const struct zonelist_zone *entry = zone->entry;
-    char text[WIRENAME_TEXT_SIZE];
+    char text[WIRENAME_TEXT_SIZE], file[FAULT_FILE_SIZE];
     fprintf(out, "  zone %s, view %s", wirename_print(entry->name, text), entry->view);
     if (entry->catalog != NULL)
         fprintf(out, ", of the catalog %s", entry->catalog);
-    fprintf(out, ", file %s", entry->file ? entry->file : "none");
+    fprintf(out, ", file %s", entry->file ? fault_file_text(entry->file, file) : "none");
     if (zone->primary) {
         fputs(": this server is its primary\n", out);
         return;

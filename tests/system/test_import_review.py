@@ -50,3 +50,15 @@ def test_output_that_cannot_be_written(root, site):
                               timeout=60, check=False)
     assert done.returncode == 74 and "cannot write" in done.stderr
     assert names(root) == ["a.example"] and last_run(root)[0] == "done"
+
+
+def test_explain_writes_no_octet_that_is_not_printable(site):
+    site.add("a.example")
+    with open(site.path("list"), "rb") as file:
+        text = file.read().replace(b'"a.example.db"', b'"a\x1b[31m\xff.db"')
+    with open(site.path("list"), "wb") as file:
+        file.write(text)
+    done = subprocess.run([PROGRAM, "-c", site.conf, "--explain", "a.example"], capture_output=True, timeout=60,
+                          check=True)
+    assert b"a\\027[31m\\255.db: could not be read" in done.stdout
+    assert not set(done.stdout + done.stderr) - set(range(0x20, 0x7f)) - {0x0a}
