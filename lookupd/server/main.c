@@ -5,6 +5,7 @@
 #include "server/inherited.h"
 #include "server/listener.h"
 #include "server/parent.h"
+#include "server/preflight.h"
 #include "server/privileges.h"
 #include "server/proof.h"
 
@@ -64,18 +65,28 @@ static int print_configuration(const struct options *options)
     return EX_OK;
 }
 
-static int test_configuration(struct maps *maps, const struct credentials *credentials)
+/* Everything that is wrong in one run: what can be looked at is, whatever the rest is like. */
+static int test_configuration(const struct options *options, struct maps **maps,
+                              struct credentials **credentials)
 {
     struct connect_error error;
     log_open("lookupd", true, LOG_LEVEL_INFO);
+    struct conf *conf = conf_read_faulty(options->file, &to_stderr);
+    if (conf == NULL)
+        return EX_CONFIG;
+    *credentials = credentials_read(conf->database.option_file, &to_stderr);
+    bool known = preflight_check(conf, &to_stderr);
+    *maps = maps_new(conf, &to_stderr);
+    if (!known || *credentials == NULL || *maps == NULL)
+        return EX_CONFIG;
     /* As the server will: with unix_socket authentication the database looks at who asks. */
-    if (!privileges_drop(maps->conf->user, maps->conf->group))
+    if (!privileges_drop(conf->user, conf->group))
         return EX_CONFIG;
-    enum proof proof = proof_queries(maps, credentials, report_to_stderr, &error);
-    if (proof == PROOF_WRONG)
-        return EX_CONFIG;
+    enum proof proof = proof_queries(*maps, *credentials, report_to_stderr, &error);
     if (proof == PROOF_NOTHING)
         fprintf(stderr, "warning: database %s: the queries were not tried\n", error.text);
+    if (proof == PROOF_WRONG || to_stderr.count > 0)
+        return EX_CONFIG;
     fprintf(stderr, "configuration OK\n");
     return EX_OK;
 }
@@ -142,7 +153,6 @@ static int serve(const struct options *options, struct parent_start *start)
     inherited_close();
     log_open("lookupd", true, level);
     if (conf->status_address)
-        log_warning("%s: status: has no effect in this version", conf->file);
     if (!options->foreground && (ready = go_to_background()) < 0) {
         log_fatal("cannot go into the background: %s", strerror(errno));
         return EX_OSERR;
@@ -236,10 +246,10 @@ int main(int argc, char **argv, char **envp)
         options.file = make_absolute(options.file);
     mysql_server_init(0, NULL, NULL);
     start.file = options.file;
-    if (!read_all(&options, &set->maps, &set->credentials))
+    if (options.test)
+        code = test_configuration(&options, &set->maps, &set->credentials);
+    else if (!read_all(&options, &set->maps, &set->credentials))
         code = EX_CONFIG;
-    else if (options.test)
-        code = test_configuration(set->maps, set->credentials);
     else
         code = serve(&options, &start);
     maps_release(set->maps);
