@@ -109,6 +109,13 @@ struct conf *conf_read(const char *file, struct settings_errors *errors);
 struct conf *conf_parse(const char *text, const char *file, struct settings_errors *errors);
 void conf_free(struct conf *conf);
 
+/*
+ * For a test of a file, which goes on when something is wrong (errors->count tells): what could be
+ * read, with defaults for the rest and without maps that cannot be asked; listeners may lack an
+ * address. NULL when the text has no settings to read.
+ */
+struct conf *conf_read_faulty(const char *file, struct settings_errors *errors);
+
 /* The number of workers that the setting means on this machine. */
 int conf_workers(const struct conf *conf);
 
