@@ -23,7 +23,7 @@ CREATE USER IF NOT EXISTS lookupd_definer@localhost ACCOUNT LOCK;
 GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE, TRIGGER, EVENT ON * TO lookupd_definer@localhost;
 
 -- ---------------------------------------------------------------------------------------------
--- 8. Rights. All on the current database only.
+-- 8. Rights. All but one on the current database only.
 
 GRANT SELECT ON relay          TO lookupd_reader;
 GRANT SELECT ON domain         TO lookupd_reader;
@@ -32,6 +32,8 @@ GRANT SELECT ON alias          TO lookupd_reader;
 GRANT SELECT ON access         TO lookupd_reader;
 GRANT SELECT ON service        TO lookupd_reader;
 GRANT SELECT ON schema_version TO lookupd_reader;
+-- of the whole server, as it is there: to see how far a replica is behind (database.max_lag)
+GRANT REPLICA MONITOR ON *.*   TO lookupd_reader;
 
 GRANT SELECT ON relay          TO lookupd_importer;
 GRANT SELECT ON source         TO lookupd_importer;

@@ -1806,7 +1806,7 @@ FROM relay r JOIN relay_tenant t ON t.relay = r.name
 WHERE t.tenant = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4);
 
 -- ---------------------------------------------------------------------------------------------
--- 8. Rights. All on the current database only.
+-- 8. Rights. All but one on the current database only.
 
 GRANT SELECT ON relay          TO lookupd_reader;
 GRANT SELECT ON domain         TO lookupd_reader;
@@ -1815,6 +1815,8 @@ GRANT SELECT ON alias          TO lookupd_reader;
 GRANT SELECT ON access         TO lookupd_reader;
 GRANT SELECT ON service        TO lookupd_reader;
 GRANT SELECT ON schema_version TO lookupd_reader;
+-- of the whole server, as it is there: to see how far a replica is behind (database.max_lag)
+GRANT REPLICA MONITOR ON *.*   TO lookupd_reader;
 
 GRANT SELECT ON relay          TO lookupd_importer;
 GRANT SELECT ON source         TO lookupd_importer;

@@ -58,9 +58,11 @@ struct conf_database {
     char **hosts; /* "unix:/path", "host:port", "[v6]:port", in the order to try */
     char *name;
     char *user;
-    char *option_file; /* NULL: no password */
-    int connections;   /* of each worker */
-    double timeout;    /* seconds, for connecting, and for each read and write */
+    char *option_file;   /* NULL: no password */
+    int connections;     /* of each worker */
+    double timeout;      /* seconds, for connecting, and for each read and write */
+    int max_lag;         /* seconds that a replica may be behind; 0: not asked */
+    int wsrep_sync_wait; /* of each session, for a Galera cluster */
 };
 
 struct conf_limits {
@@ -107,14 +109,14 @@ extern const char *const conf_protocols[]; /* "socketmap", "tcp_table", NULL */
  */
 struct conf *conf_read(const char *file, struct settings_errors *errors);
 struct conf *conf_parse(const char *text, const char *file, struct settings_errors *errors);
-void conf_free(struct conf *conf);
-
 /*
  * For a test of a file, which goes on when something is wrong (errors->count tells): what could be
  * read, with defaults for the rest and without maps that cannot be asked; listeners may lack an
  * address. NULL when the text has no settings to read.
  */
 struct conf *conf_read_faulty(const char *file, struct settings_errors *errors);
+
+void conf_free(struct conf *conf);
 
 /* The number of workers that the setting means on this machine. */
 int conf_workers(const struct conf *conf);

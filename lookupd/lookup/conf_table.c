@@ -29,7 +29,8 @@ const char conf_defaults[] =
     "transports = ( \"relay\", \"smtp\", \"smtps\", \"lmtp\", \"hold\", \"retry\", \"error\",\n"
     "               \"discard\" );\n"
     "database = { hosts = ( \"unix:/run/mysqld/mysqld.sock\" ); name = \"lookupd\";\n"
-    "             user = \"lookupd\"; connections = 2; timeout = 2.0; };\n"
+    "             user = \"lookupd\"; connections = 2; timeout = 2.0;\n"
+    "             max_lag = 0; wsrep_sync_wait = 0; };\n"
     "limits = { clients = 10000; waiting = 10000; outstanding = 262144; buffers = 67108864;\n"
     "           request_timeout = 10.0; stall = 5.0; };\n";
 
@@ -70,6 +71,10 @@ const struct setting conf_database_settings[] = {
      .max = CONF_CONNECTIONS_MAX, .help = "of each worker"},
     {"timeout", SETTING_NUMBER, AT(conf_database, timeout), .min = 0.1, .max = 30,
      .help = "seconds for connecting, and for each read and write"},
+    {"max_lag", SETTING_INT, AT(conf_database, max_lag), .min = 0, .max = 31536000,
+     .help = "seconds that a replica may be behind its primary; 0: not asked"},
+    {"wsrep_sync_wait", SETTING_INT, AT(conf_database, wsrep_sync_wait), .min = 0, .max = 15,
+     .help = "for Galera: 1: a node first waits for what its cluster has"},
     {.name = NULL},
 };
 

@@ -55,6 +55,14 @@ static void set_options(MYSQL *mysql, const struct conf *conf, const struct cred
         mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 }
 
+/* A node waits until it has what its cluster had when the query came; a check must not wait. */
+static bool set_sync_wait(MYSQL *mysql, int what)
+{
+    char statement[80];
+    snprintf(statement, sizeof statement, "SET SESSION wsrep_sync_wait = %d", what);
+    return mysql_query(mysql, statement) == 0 || mysql_errno(mysql) == ER_UNKNOWN_SYSTEM_VARIABLE;
+}
+
 /* Nothing of a session of ours depends on what the server has as its global settings. */
 static bool set_session(MYSQL *mysql, const struct conf *conf)
 {
@@ -113,8 +121,8 @@ static bool check_schema(MYSQL *mysql, const char *host, struct connect_error *e
     return false;
 }
 
-static MYSQL *open_host(const char *host, const struct conf *conf, const struct credentials *cred,
-                        struct connect_error *error)
+static MYSQL *log_in(const char *host, const struct conf *conf, const struct credentials *cred,
+                     struct connect_error *error)
 {
     struct address address;
     const char *fault;
@@ -140,24 +148,52 @@ static MYSQL *open_host(const char *host, const struct conf *conf, const struct 
                                         conf->database.name, local ? 0 : address.port,
                                         local ? address.host : NULL, 0) != NULL;
     address_clear(&address);
-    bool good = false;
-    if (connected && cred->ssl && mysql_get_ssl_cipher(mysql) == NULL) {
+    if (connected && (!cred->ssl || mysql_get_ssl_cipher(mysql) != NULL))
+        return mysql;
+    if (!connected) {
+        set_error(error, mysql, host);
+    } else {
         /* Connector/C goes on in clear text when the server has no TLS, whatever is asked of it. */
         error->number = CR_SSL_CONNECTION_ERROR;
         snprintf(error->text, sizeof error->text, "%s: the server does not offer TLS", host);
-    } else if (!connected || !set_session(mysql, conf)) {
+    }
+    mysql_close(mysql);
+    return NULL;
+}
+
+MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct credentials *cred,
+                         enum connect_purpose purpose, struct health *health,
+                         struct connect_error *error)
+{
+    *health = (struct health){.state = HOST_DOWN};
+    MYSQL *mysql = log_in(host, conf, cred, error);
+    if (mysql == NULL)
+        return NULL;
+    bool good = false;
+    if (!set_session(mysql, conf) || !set_sync_wait(mysql, 0)) {
         set_error(error, mysql, host);
     } else {
-        good = !needs_schema(conf) || check_schema(mysql, host, error);
+        health_check(mysql, conf->database.max_lag, health);
+        error->number = health->number;
+        snprintf(error->text, sizeof error->text, "%s: %s", host, health->text);
+        good =
+            health->state != HOST_DOWN && (!needs_schema(conf) || check_schema(mysql, host, error));
+    }
+    int sync_wait = conf->database.wsrep_sync_wait;
+    if (good && purpose == CONNECT_TO_ASK && sync_wait != 0 && !set_sync_wait(mysql, sync_wait)) {
+        set_error(error, mysql, host);
+        good = false;
     }
     if (!good) {
+        health->state = HOST_DOWN;
         mysql_close(mysql);
         return NULL;
     }
-    /* Over TLS the socket would stay blocking, and so would every "non-blocking" call. */
     int fd = (int)mysql_get_socket(mysql);
-    (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    /* Over TLS the socket would stay blocking, and so would every "non-blocking" call. */
+    if (purpose == CONNECT_TO_ASK)
+        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return mysql;
 }
 
@@ -166,7 +202,9 @@ MYSQL *connect_open(const struct conf *conf, const struct credentials *credentia
 {
     *error = (struct connect_error){.text = "no database host"};
     for (size_t i = 0; conf->database.hosts[i]; i++) {
-        MYSQL *mysql = open_host(conf->database.hosts[i], conf, credentials, error);
+        struct health health;
+        MYSQL *mysql = connect_open_host(conf->database.hosts[i], conf, credentials, CONNECT_TO_ASK,
+                                         &health, error);
         if (mysql)
             return mysql;
     }

@@ -8,6 +8,7 @@
 
 #include "lookup/conf.h"
 #include "lookup/credentials.h"
+#include "lookup/health.h"
 
 #include <mysql.h>
 #include <stdbool.h>
@@ -22,11 +23,22 @@ struct connect_error {
     char text[700];  /* names the host; no password */
 };
 
+/* What a connection is for: lookups, or health_check() again and again. */
+enum connect_purpose { CONNECT_TO_ASK, CONNECT_TO_CHECK };
+
 /*
- * Tries the hosts in order and returns the first connection that can be had, for mysql_close():
- * made for the non-blocking calls, its socket non-blocking too, the session independent of the
- * server's global settings, and the schema's version known where a map uses the schema. NULL when
- * no host can be used; then error speaks of the last one tried.
+ * Connects to one host and returns the connection, for mysql_close(): the session independent of
+ * the server's global settings, the host fit to answer (health says how fit), the schema's version
+ * known where a map uses the schema; to ask, it is made for the non-blocking calls, its socket
+ * non-blocking too. NULL with an error when the host cannot be used; health->state is DOWN then.
+ */
+MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct credentials *cred,
+                         enum connect_purpose purpose, struct health *health,
+                         struct connect_error *error);
+
+/*
+ * Tries the hosts in order, one after the other, and returns the first connection to ask that can
+ * be had. NULL when no host can be used; then error speaks of the last one tried.
  */
 MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
                     struct connect_error *error);

@@ -1,13 +1,28 @@
 #include "lookup/connector.h"
 
 #include "common/clock.h"
+#include "lookup/dberror.h"
 
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+struct question {
+    enum connect_purpose purpose;
+    const char *host;
+    const struct conf *conf;
+    const struct credentials *credentials;
+};
+
+struct result {
+    MYSQL *mysql;
+    struct health health;
+    struct connect_error error;
+};
 
 struct connector {
     connector_done *done;
@@ -20,39 +35,79 @@ struct connector {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* Under the lock. */
-    const struct conf *conf; /* not NULL: a question */
-    const struct credentials *credentials;
+    struct question question;
+    bool asked;
     bool answered;
-    MYSQL *mysql;
-    struct connect_error error;
+    struct result result;
+    bool forget;
     bool stop;
 };
+
+/* Checks the host, on the connection of the last check if that still lives. */
+static void check(MYSQL **kept, const struct question *question, struct result *result)
+{
+    const struct conf *conf = question->conf;
+    if (*kept) {
+        health_check(*kept, conf->database.max_lag, &result->health);
+        unsigned number = result->health.number;
+        if (number == 0 || dberror_kind(number) != DBERROR_CONNECTION) {
+            result->error.number = number;
+            snprintf(result->error.text, sizeof result->error.text, "%s: %s", question->host,
+                     result->health.text);
+            return;
+        }
+        mysql_close(*kept);
+    }
+    *kept = connect_open_host(question->host, conf, question->credentials, CONNECT_TO_CHECK,
+                              &result->health, &result->error);
+}
+
+static void answer(MYSQL **kept, const struct question *question, struct result *result)
+{
+    *result = (struct result){.mysql = NULL};
+    if (question->purpose == CONNECT_TO_CHECK)
+        check(kept, question, result);
+    else
+        result->mysql = connect_open_host(question->host, question->conf, question->credentials,
+                                          CONNECT_TO_ASK, &result->health, &result->error);
+}
 
 static void *run(void *context)
 {
     struct connector *connector = context;
+    MYSQL *kept = NULL;
     mysql_thread_init();
     pthread_mutex_lock(&connector->lock);
     while (!connector->stop) {
-        if (connector->conf == NULL) {
+        bool forget = connector->forget;
+        connector->forget = false;
+        if (!connector->asked && !forget) {
             pthread_cond_wait(&connector->changed, &connector->lock);
             continue;
         }
-        const struct conf *conf = connector->conf;
-        const struct credentials *credentials = connector->credentials;
+        bool asked = connector->asked;
+        struct question question = connector->question;
         pthread_mutex_unlock(&connector->lock);
 
-        struct connect_error error;
-        MYSQL *mysql = connect_open(conf, credentials, &error);
+        if (forget && kept) {
+            mysql_close(kept); /* may wait for the server: not under the lock */
+            kept = NULL;
+        }
+        struct result result;
+        if (asked)
+            answer(&kept, &question, &result);
 
         pthread_mutex_lock(&connector->lock);
-        connector->conf = NULL;
-        connector->mysql = mysql;
-        connector->error = error;
+        if (!asked)
+            continue;
+        connector->asked = false;
+        connector->result = result;
         connector->answered = true;
         (void)eventfd_write(connector->wake, 1);
     }
     pthread_mutex_unlock(&connector->lock);
+    if (kept)
+        mysql_close(kept);
     mysql_thread_end();
     return NULL;
 }
@@ -64,15 +119,14 @@ static void on_wake(evutil_socket_t fd, short what, void *context)
     (void)eventfd_read(connector->wake, &count);
     pthread_mutex_lock(&connector->lock);
     bool answered = connector->answered;
-    MYSQL *mysql = connector->mysql;
-    struct connect_error error = connector->error;
+    struct result result = connector->result;
     connector->answered = false;
-    connector->mysql = NULL;
+    connector->result.mysql = NULL;
     pthread_mutex_unlock(&connector->lock);
     if (!answered)
         return;
     connector->busy = false;
-    connector->done(mysql, &error, connector->context);
+    connector->done(result.mysql, &result.health, &result.error, connector->context);
 }
 
 /* The thread takes no signal: they are the event loop's. */
@@ -110,15 +164,16 @@ struct connector *connector_new(struct event_base *base, connector_done *done, v
     return NULL;
 }
 
-bool connector_ask(struct connector *connector, const struct conf *conf,
-                   const struct credentials *credentials)
+bool connector_ask(struct connector *connector, enum connect_purpose purpose, const char *host,
+                   const struct conf *conf, const struct credentials *credentials)
 {
     if (connector->busy)
         return false;
     connector->busy = true;
     pthread_mutex_lock(&connector->lock);
-    connector->conf = conf;
-    connector->credentials = credentials;
+    connector->question = (struct question){
+        .purpose = purpose, .host = host, .conf = conf, .credentials = credentials};
+    connector->asked = true;
     pthread_cond_signal(&connector->changed);
     pthread_mutex_unlock(&connector->lock);
     return true;
@@ -129,12 +184,25 @@ bool connector_is_busy(const struct connector *connector)
     return connector->busy;
 }
 
-bool connector_free(struct connector *connector, uint64_t deadline)
+void connector_forget(struct connector *connector)
+{
+    pthread_mutex_lock(&connector->lock);
+    connector->forget = true;
+    pthread_cond_signal(&connector->changed);
+    pthread_mutex_unlock(&connector->lock);
+}
+
+void connector_stop(struct connector *connector)
 {
     pthread_mutex_lock(&connector->lock);
     connector->stop = true;
     pthread_cond_signal(&connector->changed);
     pthread_mutex_unlock(&connector->lock);
+}
+
+bool connector_free(struct connector *connector, uint64_t deadline)
+{
+    connector_stop(connector);
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     uint64_t now = clock_now();
@@ -149,8 +217,8 @@ bool connector_free(struct connector *connector, uint64_t deadline)
         return false;
     event_free(connector->event);
     close(connector->wake);
-    if (connector->mysql)
-        mysql_close(connector->mysql);
+    if (connector->result.mysql)
+        mysql_close(connector->result.mysql);
     pthread_mutex_destroy(&connector->lock);
     pthread_cond_destroy(&connector->changed);
     free(connector);

@@ -38,7 +38,6 @@ enum dberror_kind dberror_kind(unsigned number)
         return DBERROR_REPREPARE;
 
     case ER_NO_SUCH_TABLE:
-    case ER_NO_SUCH_TABLE_IN_ENGINE:
     case ER_BAD_TABLE_ERROR:
     case ER_BAD_FIELD_ERROR:
     case ER_BAD_DB_ERROR:
@@ -58,15 +57,20 @@ enum dberror_kind dberror_kind(unsigned number)
     case ER_USER_LIMIT_REACHED:
     case ER_PROCACCESS_DENIED_ERROR:
     case ER_NO_SUCH_USER: /* the definer of a view has gone */
+        return DBERROR_QUERY;
+
     case ER_CANT_OPEN_FILE:
     case ER_NOT_KEYFILE:
     case ER_TABLESPACE_DISCARDED:
     case ER_CRASHED_ON_USAGE:
+    case ER_CRASHED_ON_REPAIR:
+    case ER_NO_SUCH_TABLE_IN_ENGINE:
+    case ER_ERROR_ON_READ:
     case ER_GET_ERRNO:
     case ER_DISK_FULL:
     case ER_OUTOFMEMORY:
     case ER_OUT_OF_RESOURCES:
-        return DBERROR_QUERY;
+        return DBERROR_HOST;
 
     default:
         return DBERROR_DATA;

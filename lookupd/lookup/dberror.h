@@ -7,6 +7,7 @@ enum dberror_kind {
                          */
     DBERROR_STATEMENTS, /* no room for another prepared statement (1461): use a smaller one */
     DBERROR_REPREPARE,  /* the server does not know the statement any more */
+    DBERROR_HOST,       /* lies in this host's disk, memory or files: another one may answer */
     DBERROR_QUERY, /* lies in the query, the schema, the rights, or in a lock: temporary for all */
     DBERROR_DATA   /* may lie in one of the keys: each is asked again by itself */
 };

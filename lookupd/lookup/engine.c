@@ -36,6 +36,7 @@ struct engine {
     void *context;
 
     struct pools *pools;
+    const char *host; /* as told last */
     struct lanes lanes;
     struct lookup_list outstanding;
     size_t outstanding_count;
@@ -319,6 +320,12 @@ static void on_ended(struct session *session, const struct session_end *end, voi
             break;
         }
         /* fall through */
+    case DBERROR_HOST:
+        if (end->kind == DBERROR_HOST && pools_blame(engine->pools, session, end->text)) {
+            retry(engine, lookups, count, clock_now());
+            break;
+        }
+        /* fall through */
     case DBERROR_QUERY:
         log_query_fault(map, end);
         for (size_t i = 0; i < count; i++)
@@ -370,7 +377,9 @@ static void look(struct engine *engine)
     enum fallback_source source = source_of(engine, &why);
     if (why == NULL)
         why = engine->service.why;
-    if (fallback_look(&engine->fallback, source, why))
+    bool moved = engine->host != pools_host(engine->pools);
+    engine->host = pools_host(engine->pools);
+    if (fallback_look(&engine->fallback, source, why) || moved)
         engine->changed(states[source], engine->context);
 }
 
@@ -463,6 +472,8 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
             continue;
         if (now - session_started(session) <= longest || is_awaited(session)) {
             busy = true;
+            if (now - session_started(session) > longest / 2)
+                pools_suspect(engine->pools, session);
             continue;
         }
         pools_lose(engine->pools, session, "a query took too long");
@@ -634,6 +645,11 @@ void engine_set_snapshot(struct engine *engine, struct snapshot *snapshot)
 {
     fallback_set_snapshot(&engine->fallback, snapshot);
     look(engine);
+}
+
+const char *engine_host(const struct engine *engine)
+{
+    return pools_host(engine->pools);
 }
 
 const char *engine_text(const struct engine *engine)

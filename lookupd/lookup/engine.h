@@ -26,7 +26,7 @@ enum engine_state {
     ENGINE_OFF   /* the same, since the table service says so */
 };
 
-/* Called when the state has changed, or what engine_text() says. */
+/* Called when the state has changed, or what engine_text() or engine_host() says. */
 typedef void engine_changed(enum engine_state state, void *context);
 
 /*
@@ -51,6 +51,8 @@ void engine_set_snapshot(struct engine *engine, struct snapshot *snapshot);
 
 /* Where answers come from, for the process title: "live", "answering from the snapshot of ...". */
 const char *engine_text(const struct engine *engine);
+/* The database host in use as the settings name it, when it is not the first one; else NULL. */
+const char *engine_host(const struct engine *engine);
 
 /*
  * Asks. done() may be called before this returns. The map's set is held until then. The key is not

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
-/* Beside the one in force. Each has CONF_CONNECTIONS_MAX connections at most. */
+/* Beside the one in force. */
 #define EARLIER_MOST 3
 /*
  * How long connections of earlier settings answer when no new one can be had. The reload has found
@@ -30,6 +30,7 @@ struct pools {
     TAILQ_HEAD(entries, entry) all; /* the one in force first */
     size_t count;
     enum pool_state state;
+    const char *host;  /* as told last */
     uint64_t connects; /* of those that have gone */
 };
 
@@ -48,14 +49,21 @@ enum pool_state pools_state(const struct pools *pools)
     return state;
 }
 
+const char *pools_host(const struct pools *pools)
+{
+    return pool_host(current(pools)->pool);
+}
+
 /* ---- what a pool says ---- */
 
 static void tell_state(struct pools *pools)
 {
     enum pool_state state = pools_state(pools);
-    if (state == pools->state)
+    const char *host = pools_host(pools);
+    if (state == pools->state && host == pools->host)
         return;
     pools->state = state;
+    pools->host = host;
     pools->owner.changed(state, pools->owner.context);
 }
 
@@ -234,6 +242,16 @@ void pools_lose(struct pools *pools, struct session *session, const char *why)
     /* No newer connection takes the place of this one. */
     tell_state(pools);
     pools->owner.failed(pools->owner.context);
+}
+
+void pools_suspect(struct pools *pools, const struct session *session)
+{
+    pool_suspect(entry_of(pools, session)->pool, session);
+}
+
+bool pools_blame(struct pools *pools, const struct session *session, const char *why)
+{
+    return pool_blame(entry_of(pools, session)->pool, session, why);
 }
 
 struct pools *pools_new(struct event_base *base, struct maps *maps, struct credentials *credentials,

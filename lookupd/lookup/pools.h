@@ -12,7 +12,7 @@
 struct pools;
 
 /* So many connections are open at most. */
-#define POOLS_SESSIONS_MAX ((size_t)4 * CONF_CONNECTIONS_MAX)
+#define POOLS_SESSIONS_MAX (4 * POOL_SESSIONS(CONF_CONNECTIONS_MAX))
 
 /*
  * owner: as of a pool; changed() tells the state of all together. maps: the settings are those of
@@ -35,10 +35,13 @@ void pools_tidy(struct pools *pools);
 
 /* As those of a pool, for all of them together. */
 enum pool_state pools_state(const struct pools *pools);
+const char *pools_host(const struct pools *pools); /* of the settings in force */
 size_t pools_count(const struct pools *pools);
 struct session *pools_session(const struct pools *pools, size_t i);
 uint64_t pools_connects(const struct pools *pools);
 void pools_lose(struct pools *pools, struct session *session, const char *why);
+void pools_suspect(struct pools *pools, const struct session *session);
+bool pools_blame(struct pools *pools, const struct session *session, const char *why);
 bool pools_free(struct pools *pools, uint64_t deadline);
 
 #endif

@@ -36,8 +36,12 @@ struct worker {
 
 static void set_title(const struct worker *worker)
 {
-    setproctitle("worker %d: %s", worker->start->number,
-                 worker->stopping ? "stopping" : engine_text(worker->engine));
+    const char *host = engine_host(worker->engine);
+    if (worker->stopping)
+        setproctitle("worker %d: stopping", worker->start->number);
+    else
+        setproctitle("worker %d: %s%s%s", worker->start->number, engine_text(worker->engine),
+                     host ? ", using " : "", host ? host : "");
 }
 
 static void on_engine_changed(enum engine_state state, void *context)

@@ -206,6 +206,8 @@ END//
 DELIMITER ;
 
 GRANT SELECT ON service TO lookupd_reader;
+-- to see how far a replica is behind (database.max_lag)
+GRANT REPLICA MONITOR ON *.* TO lookupd_reader;
 GRANT SELECT, INSERT, UPDATE ON service TO lookupd_operator;
 
 UPDATE schema_version SET version = 2, since = CURRENT_TIMESTAMP;

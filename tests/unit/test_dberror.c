@@ -20,9 +20,19 @@ Test(dberror, connection_errors)
 
 Test(dberror, faults_of_query_or_schema)
 {
-    static const unsigned numbers[] = {1146, 1054, 1064, 1142, 1143, 1044, 1045, 1049,
-                                       1356, 1205, 1213, 1317, 1969, 1932, 0};
+    static const unsigned numbers[] = {1146, 1054, 1064, 1142, 1143, 1044, 1045,
+                                       1049, 1356, 1205, 1213, 1317, 1969, 0};
     all(DBERROR_QUERY, numbers);
+}
+
+Test(dberror, faults_of_a_host)
+{
+    static const unsigned numbers[] = {1016, 1021, 1024, 1030, 1034, 1035, 1037,
+                                       1041, 1194, 1195, 1814, 1932, 0};
+    unsigned right = 0;
+    for (const unsigned *number = numbers; *number; number++)
+        right += dberror_kind(*number) == DBERROR_HOST;
+    cr_assert(right >= 10, "%u", right);
 }
 
 Test(dberror, faults_of_the_data)
