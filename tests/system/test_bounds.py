@@ -4,11 +4,13 @@ import collections
 import contextlib
 import os
 import pwd
+import re
 import resource
 import selectors
 import socket
 import subprocess
 import time
+from urllib.parse import unquote_to_bytes
 
 import pytest
 
@@ -37,7 +39,7 @@ def many_descriptors():
 @pytest.fixture
 def filled(sandbox):
     sandbox._ready_map = "relay_domains"
-    sandbox.sql("INSERT INTO domain (name) VALUES ('d1.example.com'), ('d2.example.com')")
+    sandbox.sql("INSERT INTO domain (name) VALUES ('d1.example.com')")
     return sandbox
 
 
@@ -389,3 +391,110 @@ def test_hostile_crowd_long(new_sandbox):
     """18,000 clients, about 9,000 for each worker, with the default bounds, for a minute and a half."""
     sandbox = new_sandbox("workers = 2; " + MAPS)
     _crowd(sandbox, min(18000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1000), 90, 300)
+
+
+# ---- every message, cut and changed in every place ----
+
+SOCKETMAP = [b"28:relay_domains d1.example.com,", b"26:transport u@d1.example.com,",
+             b"20:relay_domains x.test,28:relay_domains d1.example.com,"]
+TCP_TABLE = [b"get d1.example.com\n", b"get d1%2Eexample.com\r\n", b"get x.test\nget D1.example.com.\n"]
+OCTETS = b"\0\xff ,:019-+%\n\rg."
+MAPS_SERVED = (b"relay_domains", b"transport", b"relay_recipients", b"virtual_aliases", b"client_access",
+               b"sender_access", b"recipient_access")
+
+
+def _words(name, key):
+    """The words that may answer a question."""
+    if name not in MAPS_SERVED:
+        return {TEMP}
+    if name != b"relay_domains":
+        return {OK, NOTFOUND}
+    key = key.lower()
+    return {OK} if key in (b"d1.example.com", b"d1.example.com.") else {NOTFOUND}
+
+
+def _socketmap_replies(octets):
+    """An independent reading of the protocol: for each reply, the words that it may be."""
+    expected = []
+    while octets:
+        if re.fullmatch(rb"0|[1-9][0-9]{0,4}", octets) and int(octets) <= 65536:
+            break  # may become a length
+        match = re.match(rb"([1-9][0-9]{0,4}):", octets)
+        if not match or not 2 <= int(match[1]) <= 65536:
+            return [*expected, {TEMP}]
+        payload, rest = octets[match.end():][:int(match[1])], octets[match.end() + int(match[1]):]
+        if not rest:
+            break  # not complete
+        name, blank, key = payload.partition(b" ")
+        if rest[:1] != b"," or not blank or not name:
+            return [*expected, {TEMP}]
+        expected.append(_words(name, key))
+        octets = rest[1:]
+    return expected
+
+
+def _tcp_table_replies(octets):
+    expected = []
+    while octets:
+        line, end, rest = octets.partition(b"\n")
+        if octets[:4] != b"get "[:len(octets)]:
+            return [*expected, {TEMP}]
+        if not end:
+            break
+        key = line[4:].removesuffix(b"\r")
+        if re.search(rb"%(?![0-9A-Fa-f]{2})", key):
+            return [*expected, {TEMP}]
+        expected.append(_words(b"relay_domains", unquote_to_bytes(key)))
+        octets = rest
+    return expected
+
+
+def _variants(message, octets):
+    """The message cut at each place, with each octet left out, and with each turned into others."""
+    for at in range(len(message)):
+        yield message[:at]
+        yield message[:at] + message[at + 1:]
+        for octet in {message[at] ^ 1 << bit for bit in range(8)} | set(octets):
+            yield message[:at] + bytes([octet]) + message[at + 1:]
+    yield message
+
+
+def _send_all(make, replies, messages, octets):
+    """Each variant over a connection of its own, whose end comes at once: exactly the replies that an
+    independent reading of the protocol expects. Returns how many there were."""
+    count = 0
+    for message in messages:
+        for variant in set(_variants(message, octets)):
+            with make() as client:
+                client.send(variant)
+                client.socket.shutdown(socket.SHUT_WR)
+                expected = replies(variant)
+                for words in expected:
+                    word, value = client.answer()
+                    assert word in words, (variant, word, value)
+                    assert word != OK or value in ("d1.example.com", "relay:"), (variant, value)
+                assert client.is_closed() and client.waiting == b"", variant
+                count += 1
+    return count
+
+
+def test_messages_cut_and_changed(filled):
+    assert _send_all(filled.socketmap, _socketmap_replies, SOCKETMAP, OCTETS) > 1500
+    assert _send_all(lambda: filled.tcp_table("relay_domains"), _tcp_table_replies, TCP_TABLE, OCTETS) > 900
+    assert _asks_again(filled)
+
+
+@pytest.mark.long
+def test_messages_with_every_octet(filled):
+    """The same with all 256 octets in each place, and both protocols at each other's door."""
+    every = bytes(range(256))
+    count = _send_all(filled.socketmap, _socketmap_replies, SOCKETMAP + TCP_TABLE, every)
+    count += _send_all(lambda: filled.tcp_table("relay_domains"), _tcp_table_replies,
+                       TCP_TABLE + SOCKETMAP, every)
+    assert count > 60000
+    assert _asks_again(filled)
+
+
+def _asks_again(sandbox):
+    with sandbox.socketmap() as client, sandbox.tcp_table("relay_domains") as other:
+        return _asks(client)[0] == OK and other.query("d1.example.com")[0] == OK
