@@ -274,9 +274,10 @@ bool pools_free(struct pools *pools, uint64_t deadline)
 {
     bool all = true;
     struct entry *entry;
-    while ((entry = current(pools)) != NULL)
-        if (!free_entry(entry, deadline))
-            all = false;
+    struct entry *next;
+    TAILQ_FOREACH_SAFE(entry, &pools->all, link, next)
+    if (!free_entry(entry, deadline))
+        all = false;
     free(pools);
     return all;
 }
