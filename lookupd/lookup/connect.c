@@ -174,7 +174,8 @@ MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct
         set_error(error, mysql, host);
     } else {
         health_check(mysql, conf->database.max_lag, health);
-        error->number = health->number;
+        /* That a host is not fit passes by itself: no fault of the settings, as those with 0. */
+        error->number = health->number ? health->number : CR_UNKNOWN_ERROR;
         snprintf(error->text, sizeof error->text, "%s: %s", host, health->text);
         good =
             health->state != HOST_DOWN && (!needs_schema(conf) || check_schema(mysql, host, error));
@@ -200,15 +201,23 @@ MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct
 MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
                     struct connect_error *error)
 {
+    MYSQL *lesser = NULL;
     *error = (struct connect_error){.text = "no database host"};
     for (size_t i = 0; conf->database.hosts[i]; i++) {
         struct health health;
         MYSQL *mysql = connect_open_host(conf->database.hosts[i], conf, credentials, CONNECT_TO_ASK,
                                          &health, error);
-        if (mysql)
-            return mysql;
+        if (mysql && (health.state == HOST_GOOD || lesser == NULL)) {
+            if (lesser)
+                mysql_close(lesser);
+            lesser = mysql;
+        } else if (mysql) {
+            mysql_close(mysql);
+        }
+        if (mysql && health.state == HOST_GOOD)
+            break;
     }
-    return NULL;
+    return lesser;
 }
 
 const char *connect_host(MYSQL *mysql, char *buffer, size_t size)

@@ -37,8 +37,9 @@ MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct
                          struct connect_error *error);
 
 /*
- * Tries the hosts in order, one after the other, and returns the first connection to ask that can
- * be had. NULL when no host can be used; then error speaks of the last one tried.
+ * Tries the hosts in order, one after the other, and returns a connection to ask: to the first one
+ * that is good, or else to the first one that answers at all. NULL when no host can be used; then
+ * error speaks of the last one tried.
  */
 MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
                     struct connect_error *error);
@@ -47,10 +48,10 @@ MYSQL *connect_open(const struct conf *conf, const struct credentials *credentia
 const char *connect_host(MYSQL *mysql, char *buffer, size_t size);
 
 /*
- * Tries every map's statement on a fresh connection and reports what is wrong with it. Returns false
- * when the database could not be reached, or when something stood in the way of a statement, as a
- * lock does (error says what; the report of that statement was the last). Used at the start, at a
- * reload and by -t.
+ * Tries every map's statement on a fresh connection and reports what is wrong with it. Returns
+ * false when the database could not be reached, or when something stood in the way of a statement,
+ * as a lock does (error says what; the report of that statement was the last). Used at the start,
+ * at a reload and by -t.
  */
 struct maps;
 bool connect_check_maps(struct maps *maps, const struct credentials *credentials,

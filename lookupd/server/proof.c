@@ -35,7 +35,8 @@ static bool is_refusal(unsigned error)
     return error == 0 || /* our own word: tables of another version */
            error == ER_DBACCESS_DENIED_ERROR || error == ER_ACCESS_DENIED_ERROR ||
            error == ER_BAD_DB_ERROR || error == ER_ACCESS_DENIED_NO_PASSWORD_ERROR ||
-           error == ER_TABLEACCESS_DENIED_ERROR || error == ER_NO_SUCH_TABLE;
+           error == ER_TABLEACCESS_DENIED_ERROR || error == ER_NO_SUCH_TABLE ||
+           error == ER_SPECIFIC_ACCESS_DENIED_ERROR;
 }
 
 /* What a snapshot needs beside the queries: its folder, and every map's `all`. */
