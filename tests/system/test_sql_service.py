@@ -1,5 +1,6 @@
 """The switch for maintenance, and the upgrade that brings it to older tables."""
 
+import gzip
 import os
 import subprocess
 
@@ -16,7 +17,8 @@ def root(mariadb):
     run(connection, "SET @lookupd_source = NULL", "INSERT IGNORE INTO service (answering) VALUES ('yes')",
         "UPDATE service SET answering = 'yes', note = NULL", "TRUNCATE TABLE history")
     yield connection
-    connection.close()
+    if connection.open:
+        connection.close()
 
 
 def test_the_switch(mariadb, root):
@@ -66,6 +68,9 @@ def definitions(connection):
             found[kind, name] = shown[:3] if kind != "TABLE" else shown[1].split(") ENGINE")[0]
     found["rights"] = rows(connection, "SELECT User, Table_name, Table_priv FROM mysql.tables_priv"
                                        " WHERE Db = DATABASE() AND User LIKE 'lookupd%' ORDER BY 1, 2")
+    found["rights on the server"] = rows(connection, "SHOW GRANTS FOR lookupd_reader")[:1]
+    found["rights of columns"] = rows(connection, "SELECT User, Table_name, Column_name, Column_priv FROM mysql.columns_priv"
+                                                  " WHERE Db = DATABASE() AND User LIKE 'lookupd%' ORDER BY 1, 2, 3")
     found["version"] = rows(connection, "SELECT version, one_row FROM schema_version")
     return found
 
@@ -76,34 +81,46 @@ def load(server, name):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
 
 
-def make_version_1(connection):
-    """Takes away what 002.sql brings; the last trigger stays, as when an upgrade stops half-way."""
-    run(connection, "REVOKE ALL ON service FROM lookupd_reader", "REVOKE ALL ON service FROM lookupd_operator",
-        "DROP TABLE service", "DROP FUNCTION service_json", "DROP PROCEDURE restore_row",
-        "CREATE PROCEDURE restore_row(IN in_table INT) SELECT 1", "UPDATE schema_version SET version = 1")
+@pytest.fixture
+def version_1(tmp_path):
+    """The tables as they were."""
+    path = tmp_path / "schema-1.sql"
+    with gzip.open(os.path.join(ROOT, "tests", "system", "old", "schema-1.sql.gz")) as file:
+        path.write_bytes(file.read())
+    return str(path)
 
 
-def test_upgrade(mariadb, root):
-    run(root, "INSERT INTO domain (name) VALUES ('a.example')")
+def test_upgrade(mariadb, root, version_1):
+    """From version 1 with rows in it to what a new database is, in one go or after it stopped half-way."""
     new = definitions(root)
-    make_version_1(root)
+    for (role,) in rows(root, "SELECT User FROM mysql.user WHERE is_role = 'Y' AND User LIKE 'lookupd%'"):
+        run(root, f"DROP ROLE {role}")  # rights outlive the tables that they are for
+    root.close()
+    mariadb.load("lookupd", version_1)
+    root = mariadb.connect()
     try:
-        old = definitions(root)
-        assert old != new
+        run(root, "INSERT INTO source (name, account) VALUES ('bind:ns2', 'importer_ns2')",
+            "INSERT INTO domain (name) VALUES ('a.example')",
+            "INSERT INTO import_claim (source, name, route) VALUES ('bind:ns2', 'b.example', 'relay:')")
+        before = rows(root, "SELECT * FROM history ORDER BY id")
+        assert definitions(root) != new
         done = load(mariadb, UPGRADE)
         assert (done.returncode, done.stdout) == (0, "")
         assert definitions(root) == new
         assert one(root, "SELECT answering FROM service") == "yes"
         assert rows(root, "SELECT name FROM domain") == (("a.example",),)
-        assert rows(root, "SELECT 1 FROM history WHERE table_name = 'service'") == ()
+        assert rows(root, "SELECT name, relay, route FROM import_claim") == (("b.example", None, "relay:"),)
+        assert rows(root, "SELECT * FROM history ORDER BY id") == before
         # again: refused, and nothing is changed
         run(root, "UPDATE service SET answering = 'no'")
         done = load(mariadb, UPGRADE)
         assert done.returncode != 0 and "this file is for tables of version 1" in done.stdout
         # after it has stopped half-way: it goes on, and leaves the switch alone
-        run(root, "UPDATE schema_version SET version = 1")
+        run(root, "UPDATE schema_version SET version = 1", "DROP TRIGGER service_after_update",
+            "DROP PROCEDURE restore_row", "ALTER TABLE import_claim DROP relay")
         done = load(mariadb, UPGRADE)
         assert (done.returncode, done.stdout) == (0, "")
         assert definitions(root) == new and one(root, "SELECT answering FROM service") == "no"
     finally:
         run(root, "DROP DATABASE lookupd")
+        root.close()
