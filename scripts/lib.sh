@@ -37,6 +37,7 @@ packages_run=(
     postfix                         # a private one in tests and demo; postmap and smtp-sink
     python3 python3-pymysql         # the sandbox
     python3-pytest python3-pytest-xdist # system tests
+    galera-4 rsync lsof             # tests: a private cluster
     bind9 bind9-utils               # lookupd-import: private primaries and secondaries, named-checkconf
 )
 packages_bench=(

@@ -11,7 +11,7 @@ import conftest
 import galera
 from clients import NOTFOUND, OK
 from processes import wait_until
-from sandbox import DATABASE, SCHEMA, Sandbox
+from sandbox import DATABASE, Sandbox
 from stream import Stream
 
 pytestmark = pytest.mark.skipif(not galera.can_run(), reason="needs root and the package galera-4")
