@@ -113,7 +113,6 @@ static bool check_schema(MYSQL *mysql, const char *host, struct connect_error *e
     if (strtol(version, NULL, 10) == CONNECT_SCHEMA_VERSION)
         return true;
     error->number = 0;
-    error->refused = true;
     snprintf(error->text, sizeof error->text,
              "%s: the tables have schema version %s, this lookupd knows version %d: see "
              "sql/upgrade",
@@ -126,7 +125,6 @@ static MYSQL *log_in(const char *host, const struct conf *conf, const struct cre
 {
     struct address address;
     const char *fault;
-    error->refused = false;
     if (!address_parse_database(host, &address, &fault)) {
         error->number = 0;
         snprintf(error->text, sizeof error->text, "%s: %s", host, fault);

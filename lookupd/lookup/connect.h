@@ -18,8 +18,7 @@
 #define CONNECT_SCHEMA_VERSION 2
 
 struct connect_error {
-    unsigned number; /* of MariaDB or Connector/C; 0: our own */
-    bool refused;    /* the tables are of a version that we do not know: waiting does not help */
+    unsigned number; /* of MariaDB or Connector/C; 0: our own, as an unknown schema */
     char text[700];  /* names the host; no password */
 };
 
