@@ -1,4 +1,5 @@
 #include "server/connection.h"
+#include "server/connection_memory.h"
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -15,8 +16,6 @@
 
 /* A client that has so many questions open is read no further. */
 #define PIPELINE_MAX 32
-/* One read: as long as the longest request, with its netstring length and comma. */
-#define READ_SIZE (CODEC_REQUEST_MAX + 16)
 /*
  * What each client has when all of them together have used up limits.buffers: enough for one
  * question and its answer, so that those who take theirs are served whatever others do. A key of
@@ -37,45 +36,6 @@ struct request {
     char *text;
     size_t size; /* octets of memory, as counted in pending */
     STAILQ_ENTRY(request) link;
-};
-
-struct connection {
-    struct connections *owner;
-    const struct listener *listener;
-    int fd;
-    bool finished; /* nothing more is read: the client's end, an error, or our stop */
-    bool broken;   /* nothing more can be sent either */
-    bool dirty;
-    bool paused; /* not read for now: too much is under way */
-    bool timed;  /* slow is pending */
-    struct event reading;
-    struct event writing; /* only while the client does not take what it asked for */
-    struct event slow;    /* while a request has begun and is not complete */
-    struct event untaken; /* while owed is not 0 */
-    size_t owed;          /* octets that the client must take before its time is over */
-    struct evbuffer *in;  /* what is not parsed yet; NULL mostly */
-    struct evbuffer *out;
-    STAILQ_HEAD(, request) requests; /* the oldest first */
-    size_t request_count;
-    size_t pending; /* octets of requests, and of answers that wait for earlier ones */
-    size_t held;    /* all octets of the client, as counted in its owner's sum */
-    TAILQ_ENTRY(connection) link;
-    TAILQ_ENTRY(connection) dirty_link;
-};
-
-TAILQ_HEAD(connection_list, connection);
-
-struct connections {
-    struct event_base *base;
-    struct engine *engine;
-    struct maps *maps;
-    struct connection_list all;
-    struct connection_list dirty; /* have something to send, or to close */
-    size_t count;
-    size_t held; /* octets of all clients */
-    bool asked;  /* since the last flush began */
-    char read_buffer[READ_SIZE];
-    char scratch[CODEC_REQUEST_MAX];
 };
 
 static void mark_dirty(struct connection *connection)
@@ -150,7 +110,7 @@ static void free_first_request(struct connection *connection)
     free(request);
 }
 
-static void close_connection(struct connection *connection)
+void connection_close(struct connection *connection)
 {
     struct connections *owner = connection->owner;
     struct request *request;
@@ -452,7 +412,7 @@ static bool send_some(struct connection *connection)
     return true;
 }
 
-static void flush(struct connection *connection)
+void connection_flush(struct connection *connection)
 {
     bool all = send_some(connection);
     count_octets(connection);
@@ -465,7 +425,7 @@ static void flush(struct connection *connection)
     }
     if (connection->broken || (connection->finished && connection->request_count == 0 &&
                                evbuffer_get_length(connection->out) == 0))
-        close_connection(connection);
+        connection_close(connection);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context)
@@ -480,49 +440,7 @@ static void on_untaken(evutil_socket_t fd, short what, void *context)
     break_off(connection);
 }
 
-bool connections_flush(struct connections *connections)
-{
-    struct connection *connection;
-    connections->asked = false;
-    while ((connection = TAILQ_FIRST(&connections->dirty)) != NULL) {
-        TAILQ_REMOVE(&connections->dirty, connection, dirty_link);
-        connection->dirty = false;
-        flush(connection);
-    }
-    return connections->asked;
-}
-
-/* ---- all of them ---- */
-
-struct connections *connections_new(struct event_base *base, struct engine *engine,
-                                    struct maps *maps)
-{
-    struct connections *connections = calloc(1, sizeof *connections);
-    if (connections == NULL)
-        return NULL;
-    connections->base = base;
-    connections->engine = engine;
-    connections->maps = maps;
-    maps_hold(maps);
-    TAILQ_INIT(&connections->all);
-    TAILQ_INIT(&connections->dirty);
-    return connections;
-}
-
-void connections_free(struct connections *connections)
-{
-    struct connection *connection;
-    struct connection *next;
-    TAILQ_FOREACH_SAFE(connection, &connections->all, link, next)
-    close_connection(connection);
-    maps_release(connections->maps);
-    free(connections);
-}
-
-size_t connections_count(const struct connections *connections)
-{
-    return connections->count;
-}
+/* ---- beginning and end ---- */
 
 void connections_add(struct connections *connections, int fd, const struct listener *listener)
 {
@@ -547,82 +465,13 @@ void connections_add(struct connections *connections, int fd, const struct liste
     TAILQ_INSERT_TAIL(&connections->all, connection, link);
     connections->count++;
     if (event_add(&connection->reading, NULL) != 0)
-        close_connection(connection);
+        connection_close(connection);
 }
 
-static void finish_one(struct connection *connection)
+void connection_finish(struct connection *connection)
 {
     if (connection->finished)
         return;
     read_some(connection);
     stop_reading(connection);
-}
-
-void connections_finish(struct connections *connections)
-{
-    struct connection *connection;
-    struct connection *next;
-    TAILQ_FOREACH_SAFE(connection, &connections->all, link, next)
-    finish_one(connection);
-}
-
-/* ---- change ---- */
-
-/* Which listener follows which: found once, not for each of ten thousand clients. */
-struct succession {
-    const struct listeners *now;
-    size_t count;
-    struct {
-        const struct listener *before;
-        const struct listener *now;
-    } known[32];
-};
-
-static const struct listener *find_successor(struct succession *succession,
-                                             const struct listener *before)
-{
-    for (size_t i = 0; i < succession->count; i++)
-        if (succession->known[i].before == before)
-            return succession->known[i].now;
-    const struct listener *now = listeners_find(succession->now, before);
-    if (succession->count < sizeof succession->known / sizeof succession->known[0]) {
-        succession->known[succession->count].before = before;
-        succession->known[succession->count++].now = now;
-    }
-    return now;
-}
-
-static bool may_stay(const struct connection *connection, bool has_listener)
-{
-    const struct listener *listener = connection->listener;
-    if (!has_listener)
-        return listener->codec->names_map ||
-               maps_find(connection->owner->maps, listener->map, strlen(listener->map));
-    struct sockaddr_storage peer = {0};
-    socklen_t size = sizeof peer;
-    return listener->local || getpeername(connection->fd, (struct sockaddr *)&peer, &size) != 0 ||
-           listener_allows(listener, (const struct sockaddr *)&peer);
-}
-
-void connections_change(struct connections *connections, struct maps *maps,
-                        const struct listeners *listeners)
-{
-    struct succession succession = {.now = listeners};
-    struct connection *connection;
-    struct connection *next;
-    maps_hold(maps);
-    maps_release(connections->maps);
-    connections->maps = maps;
-    TAILQ_FOREACH_SAFE(connection, &connections->all, link, next)
-    {
-        const struct listener *now = find_successor(&succession, connection->listener);
-        struct listeners *before = connection->listener->set;
-        if (now) {
-            listeners_hold(now->set);
-            connection->listener = now;
-            listeners_release(before);
-        }
-        if (!may_stay(connection, now != NULL))
-            finish_one(connection);
-    }
 }
