@@ -413,11 +413,9 @@ static void fill(struct pool *pool, uint64_t now, uint64_t *until)
     size_t wanted = hosts_wanted(pool->hosts, now);
     if (wanted == HOSTS_NONE || hosts_is_asked(pool->hosts, wanted))
         return;
-    if (wanted != used)
-        ask(pool, wanted, CONNECT_TO_ASK, now);
-    else if (count_on(pool, used) >= (size_t)pool->conf->database.connections)
+    if (wanted == used && count_on(pool, used) >= (size_t)pool->conf->database.connections)
         return;
-    else if (pool->paused <= now)
+    if (wanted != used || pool->paused <= now)
         ask(pool, wanted, CONNECT_TO_ASK, now);
     else if (pool->paused < *until)
         *until = pool->paused;
@@ -534,7 +532,7 @@ uint64_t pool_connects(const struct pool *pool)
 static bool set_up(struct pool *pool)
 {
     const struct conf_database *database = &pool->conf->database;
-    size_t count = 0;
+    size_t count = 1; /* the setting asks for one */
     while (database->hosts[count])
         count++;
     pool->hosts = hosts_new(count, database->max_lag > 0);
