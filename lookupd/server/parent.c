@@ -250,11 +250,13 @@ static bool change_over(struct parent *parent, int configuration)
         return false;
     }
     reload_describe(&parent->start->set, &next, changes, sizeof changes);
+    bool copies_differ = reload_concerns_copies(&parent->start->set, &next);
     reload_commit(&parent->start->set, &next);
     raise_descriptors(parent);
     set_workers(parent);
     tell_workers(parent, configuration);
-    copies_change(&parent->copies, conf_of(parent));
+    if (copies_differ)
+        copies_change(&parent->copies, conf_of(parent));
     set_title(parent);
     log_info("reloaded %s: %s", conf_of(parent)->file, changes);
     return true;

@@ -25,6 +25,13 @@ static void report_nothing(const char *line, void *context)
 
 static struct settings_errors errors = {.report = report};
 
+static bool part_differs(enum conf_part part, const struct reload_set *a,
+                         const struct reload_set *b)
+{
+    return conf_part_differs(part, a->maps->conf, b->maps->conf) ||
+           (part == CONF_DATABASE && !credentials_equal(a->credentials, b->credentials));
+}
+
 /* ---- in the child ---- */
 
 /* Root could read it at the start; whoever only looks at its rights as root wonders. */
@@ -87,11 +94,11 @@ static struct maps *read_all(const char *file, const struct reload_set *force,
     return maps_new(conf, &errors);
 }
 
-static bool is_same_database(const struct maps *maps, struct credentials *credentials,
+static bool is_same_database(struct maps *maps, struct credentials *credentials,
                              const struct reload_set *force)
 {
-    return !conf_part_differs(CONF_DATABASE, maps->conf, force->maps->conf) &&
-           credentials_equal(credentials, force->credentials);
+    const struct reload_set next = {.maps = maps, .credentials = credentials};
+    return !part_differs(CONF_DATABASE, &next, force);
 }
 
 /*
@@ -99,7 +106,7 @@ static bool is_same_database(const struct maps *maps, struct credentials *creden
  * But a database that is only mistyped looks like one, too: while the one in force answers, it is
  * not given up for one that does not.
  */
-static int judge_unreached(const struct maps *maps, struct credentials *credentials,
+static int judge_unreached(struct maps *maps, struct credentials *credentials,
                            const struct reload_set *force, const struct connect_error *error)
 {
     struct connect_error other;
@@ -183,6 +190,12 @@ void reload_abandon(struct reload_set *next)
     credentials_free(next->credentials);
 }
 
+bool reload_concerns_copies(const struct reload_set *before, const struct reload_set *next)
+{
+    return part_differs(CONF_GENERAL, before, next) || part_differs(CONF_DATABASE, before, next) ||
+           part_differs(CONF_MAPS, before, next) || part_differs(CONF_SNAPSHOT, before, next);
+}
+
 const char *reload_describe(const struct reload_set *before, const struct reload_set *next,
                             char *buffer, size_t size)
 {
@@ -196,11 +209,7 @@ const char *reload_describe(const struct reload_set *before, const struct reload
     size_t used = 0;
     buffer[0] = '\0';
     for (int part = 0; part < CONF_PARTS; part++) {
-        bool differs =
-            conf_part_differs((enum conf_part)part, before->maps->conf, next->maps->conf);
-        if (part == CONF_DATABASE && !credentials_equal(before->credentials, next->credentials))
-            differs = true;
-        if (differs && used < size)
+        if (part_differs((enum conf_part)part, before, next) && used < size)
             used +=
                 (size_t)snprintf(buffer + used, size - used, "%s%s", used ? ", " : "", names[part]);
     }

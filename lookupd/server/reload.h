@@ -11,6 +11,7 @@
 #include "server/listener.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* What a server runs by. */
 struct reload_set {
@@ -39,5 +40,8 @@ void reload_abandon(struct reload_set *next);
 /* Names the parts that differ, for a log: "maps, limits". */
 const char *reload_describe(const struct reload_set *before, const struct reload_set *next,
                             char *buffer, size_t size);
+
+/* Whether the keeper of the snapshot would do anything else: a new one begins with a whole copy. */
+bool reload_concerns_copies(const struct reload_set *before, const struct reload_set *next);
 
 #endif

@@ -315,6 +315,39 @@ def test_lookups_under_way_end_as_they_began(reloading):
     wait_until(lambda: int(sandbox.sql("SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'")[0][1]) < 100, 10)
 
 
+def test_the_keeper_of_the_snapshot(reloading, folder):
+    """It begins anew where it has other work, and only there."""
+    sandbox = reloading.sandbox
+    first, second = os.path.join(folder, "first"), os.path.join(folder, "second")
+    for each in first, second:
+        os.mkdir(each)
+        if os.getuid() == 0:
+            os.chown(each, *_account())
+
+    def keepers():
+        return [pid for pid in processes.children(sandbox.lookupd.pid)
+                if "keeper" in processes.title(pid)]
+
+    def copied(where):
+        wait_until(lambda: any(name.endswith(".cdb") for name in os.listdir(where)), 10,
+                   what=f"a copy in {where}")
+
+    assert not keepers()
+    snapshot = '{ directory = "%s"; interval = %d; }'
+    assert "snapshot" in reloading.good(snapshot=snapshot % (first, 60))
+    copied(first)
+    before = keepers()
+    reloading.good(snapshot=snapshot % (first, 60), limits="{ clients = 500; }")
+    assert keepers() == before
+    reloading.good(snapshot=snapshot % (second, 60))
+    copied(second)
+    assert not set(keepers()) & set(before)
+    reloading.bad(reloading.text(snapshot=snapshot % (os.path.join(folder, "none"), 60)),
+                  "snapshot.directory: ")
+    reloading.good(snapshot=snapshot % (second, 0))
+    wait_until(lambda: not keepers(), 10, what="no keeper")
+
+
 # ---- what is wrong ----
 
 def test_broken(reloading, stream, folder):
