@@ -153,6 +153,7 @@ static int serve(const struct options *options, struct parent_start *start)
     inherited_close();
     log_open("lookupd", true, level);
     if (conf->status_address)
+        log_warning("%s: status: has no effect in this version", conf->file);
     if (!options->foreground && (ready = go_to_background()) < 0) {
         log_fatal("cannot go into the background: %s", strerror(errno));
         return EX_OSERR;

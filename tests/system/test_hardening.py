@@ -331,7 +331,7 @@ def test_ends_are_told_in_words(site):
     """Each way in which a worker can end has its words in the log."""
     site.write_conf("workers = 1; limits = { stall = 1.0; };")
     site.start_lookupd()
-    for number, words in ((9, r"was killed by somebody"), (11, r"Segmentation fault\), which is a fault"),
+    for number, words in ((9, r"was killed by somebody"), (6, r"Aborted\), which is a fault"),
                           (10, r"User defined signal 1\), which somebody has sent"),
                           (19, r"was killed by lookupd itself")):
         (victim,) = wait_until(site.workers)
