@@ -60,7 +60,7 @@ class Load:
 
 
 def _restart(sandbox):
-    sandbox.mariadb.stop()
+    sandbox.mariadb.stop(10)
     sandbox.mariadb.start()
 
 
