@@ -10,7 +10,9 @@
 #include <string.h>
 
 /* Large enough that malloc() does not matter, small enough for tests with one zone. */
-#define BLOCK_SIZE ((size_t)128 << 10)
+#ifndef ARENA_BLOCK_SIZE
+#define ARENA_BLOCK_SIZE ((size_t)128 << 10)
+#endif
 
 struct arena_block {
     struct arena_block *next;
@@ -20,7 +22,8 @@ struct arena_block {
 
 static struct arena_block *add_block(struct arena *arena, size_t size)
 {
-    size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+    size_t block_size = ARENA_BLOCK_SIZE;
+    size_t room = size > block_size ? size : block_size;
     if (room > SIZE_MAX - sizeof(struct arena_block))
         return NULL;
     struct arena_block *block = malloc(sizeof *block + room);
