@@ -313,7 +313,7 @@ def test_tls(site):
             other.options = [*options, "--log-warnings=9"]
             other.start()
             if not query(other, "SELECT 1 FROM mysql.user WHERE User = 'lookupd'"):
-                query(other, "CREATE USER lookupd@'127.0.0.1' IDENTIFIED BY 'secret'")
+                query(other, "CREATE USER lookupd@'127.0.0.1' IDENTIFIED BY 'another'")
             (before,), = query(other, "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS "
                                       "WHERE VARIABLE_NAME = 'CONNECTIONS'")
             site.restart(hosts, f'option_file = "{option_file}";')
