@@ -299,6 +299,13 @@ def test_sockets_of_systemd(site, folder, foreground):
         with SocketmapClient(path) as client, TcpTableClient(f"127.0.0.1:{port}") as other:
             assert client.query("relay_domains", "d1.example.com") == (OK, "d1.example.com")
             assert other.query("d1.example.com") == (OK, "d1.example.com")
+            os.kill(parent, 1)  # a reload asks for them again
+            if foreground:
+                wait_until(lambda: "reloaded " in site.log_text(), 15, what="reloaded")
+            assert client.query("relay_domains", "d1.example.com") == (OK, "d1.example.com")
+            assert other.query("d1.example.com") == (OK, "d1.example.com")
+        with SocketmapClient(path) as client:
+            assert client.query("relay_domains", "d1.example.com") == (OK, "d1.example.com")
         for pid in (parent, *site.workers()):
             assert max(_descriptors(pid)) < 60  # the copies from 300 on were not named
         os.kill(parent, 15)
