@@ -224,10 +224,23 @@ def _unresolved(site):
     test's own that the program is started with."""
     source = site.sandbox.path("slow.c")
     with open(source, "w", encoding="ascii") as file:
-        file.write("#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <netdb.h>\n#include <unistd.h>\n"
-                   "int getaddrinfo(const char *n, const char *s, const struct addrinfo *h,"
-                   " struct addrinfo **r) { sleep(3); (void)n; (void)s; (void)h; (void)r;"
-                   " return EAI_AGAIN; }\n")
+        file.write("""#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **found)
+{
+    if (name && strstr(name, ".invalid")) {
+        sleep(3);
+        return EAI_AGAIN;
+    }
+    int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    *(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+    return next(name, service, hints, found);
+}
+""")
     library = site.sandbox.path("slow.so")
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True, timeout=60)
     return library
