@@ -275,24 +275,6 @@ static bool set_allow(struct listener *listener, const struct opening *opening)
     return true;
 }
 
-static bool is_still_there(const struct listener *listener)
-{
-    struct stat status;
-    return lstat(listener->path, &status) == 0 && status.st_dev == listener->device &&
-           status.st_ino == listener->inode;
-}
-
-static bool has_address(const struct listener *listener, const struct address *address)
-{
-    struct address other;
-    const char *error;
-    if (!address_parse_listener(listener->address, &other, &error))
-        return false;
-    bool same = address_equal(address, &other);
-    address_clear(&other);
-    return same;
-}
-
 static bool access_differs(const struct listener *a, const struct listener *b)
 {
     return a->mode != b->mode || strcmp(a->owner, b->owner) != 0 || strcmp(a->group, b->group) != 0;
@@ -305,8 +287,8 @@ static const struct listener *find_open(const struct listeners *before,
     if (before == NULL || address->kind == ADDRESS_SYSTEMD)
         return NULL;
     for (size_t i = 0; i < before->count; i++)
-        if (has_address(&before->list[i], address))
-            return before->list[i].path == NULL || is_still_there(&before->list[i])
+        if (listener_has_address(&before->list[i], address))
+            return before->list[i].path == NULL || listener_is_there(&before->list[i])
                        ? &before->list[i]
                        : NULL;
     return NULL;
@@ -470,64 +452,4 @@ void listeners_abandon(struct listeners *now)
         now->list[i].path = NULL;
     }
     listeners_close(now, true);
-}
-
-void listeners_close(struct listeners *listeners, bool remove)
-{
-    for (size_t i = 0; i < listeners->count; i++) {
-        struct listener *listener = &listeners->list[i];
-        /* Another lookupd may have put its own there. The folder may be root's: then it stays. */
-        if (remove && listener->path && is_still_there(listener))
-            (void)unlink(listener->path);
-        if (listener->fd >= 0)
-            close(listener->fd);
-        listener->fd = -1;
-    }
-    listeners_release(listeners);
-}
-
-void listeners_hold(struct listeners *listeners)
-{
-    listeners->references++;
-}
-
-void listeners_release(struct listeners *listeners)
-{
-    if (--listeners->references > 0)
-        return;
-    for (size_t i = 0; i < listeners->count; i++) {
-        struct listener *listener = &listeners->list[i];
-        free(listener->address);
-        free(listener->map);
-        free(listener->path);
-        free(listener->owner);
-        free(listener->group);
-        free(listener->allow);
-    }
-    free(listeners);
-}
-
-const struct listener *listeners_find(const struct listeners *listeners,
-                                      const struct listener *like)
-{
-    struct address address;
-    const char *error;
-    const struct listener *found = NULL;
-    if (!address_parse_listener(like->address, &address, &error))
-        return NULL;
-    for (size_t i = 0; i < listeners->count && found == NULL; i++)
-        if (listeners->list[i].codec == like->codec && has_address(&listeners->list[i], &address))
-            found = &listeners->list[i];
-    address_clear(&address);
-    return found;
-}
-
-bool listener_allows(const struct listener *listener, const struct sockaddr *peer)
-{
-    if (listener->local)
-        return true;
-    for (size_t i = 0; i < listener->allow_count; i++)
-        if (network_contains(&listener->allow[i], peer))
-            return true;
-    return false;
 }

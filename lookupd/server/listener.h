@@ -77,6 +77,12 @@ void listeners_release(struct listeners *listeners);
 const struct listener *listeners_find(const struct listeners *listeners,
                                       const struct listener *like);
 
+/* Whether it listens there, in whatever way the address is written. */
+bool listener_has_address(const struct listener *listener, const struct address *address);
+
+/* Whether the file of a unix socket that we made is still the one that we made. */
+bool listener_is_there(const struct listener *listener);
+
 /* Whether a peer may use the listener: always on unix sockets, whose mode and group decide. */
 bool listener_allows(const struct listener *listener, const struct sockaddr *peer);
 
