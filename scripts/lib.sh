@@ -43,6 +43,10 @@ packages_run=(
 packages_bench=(
     postfix-mysql # what lookupd is measured against
 )
+packages_fuzz=(
+    clang libclang-rt-dev # libFuzzer
+    llvm                  # names of functions in its reports
+)
 packages_check=(
     clang-format clang-tidy
     man-db groff-base # the manual pages

@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import fuzzing  # noqa: E402
 import processes  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -142,6 +143,13 @@ class Run:
         self.left_behind(suite)
         self.sanitizer_reports(suite, kind)
 
+    def fuzz(self, build, chosen, executions, jobs):
+        def passed(figures):
+            self.passed += 1
+            print(figures, flush=True)
+
+        fuzzing.run_all(ROOT, build, chosen, executions, jobs, passed, self.fail)
+
     def left_behind(self, suite):
         """Every process that a test left is our child now: see main()."""
         time.sleep(0.2)
@@ -164,13 +172,14 @@ class Run:
                     print(file.read()[:8000], flush=True)
 
 
-def build_in(run, folder, options):
+def build_in(run, folder, options, target="all", compiler=None):
     """scripts/lib.sh knows how; True when it worked."""
     script = '. "$1/scripts/lib.sh"; shift; build_in "$@"'
     if os.environ.get("CI"):
         options = ["-Dwerror=true", *options]
-    done = subprocess.run(["bash", "-c", script, "scripts/test", ROOT, folder, "all", *options],
-                          stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(["bash", "-c", script, "scripts/test", ROOT, folder, target, *options],
+                          stdin=subprocess.DEVNULL, check=False,
+                          env={**os.environ, "CC": compiler} if compiler else None)
     if done.returncode != 0:
         run.fail(f"build in {folder}")
     return done.returncode == 0
@@ -184,16 +193,30 @@ def main():
     parser = argparse.ArgumentParser(
         prog="scripts/test", description="Builds, with and without sanitizers, and runs every test "
         "under both. The last line says how many passed and failed.")
-    parser.add_argument("--long", action="store_true", help="the long suites too")
+    parser.add_argument("--long", action="store_true",
+                        help="the long suites too, and the fuzzers: hours")
     parser.add_argument("--only", action="append", default=[], metavar="WHAT",
-                        choices=("unit", "system", *BUILDS),
-                        help="unit, system, plain or sanitizers; may be given several times")
+                        choices=("unit", "system", "fuzz", *BUILDS),
+                        help="unit, system, plain, sanitizers or fuzz; may be given several times")
+    parser.add_argument("--executions", type=int, default=fuzzing.EXECUTIONS, metavar="N",
+                        help="of each fuzzer, when the fuzzers run (default %(default)s)")
+    parser.add_argument("--fuzzer", action="append", default=[], metavar="NAME",
+                        choices=fuzzing.names(ROOT),
+                        help="only this one of " + ", ".join(fuzzing.names(ROOT)) +
+                        "; may be given several times")
+    parser.add_argument("--jobs", type=int, default=fuzzing.processors(), metavar="N",
+                        help="fuzzers at once (default %(default)s)")
     parser.add_argument("pytest", nargs="*",
                         help="arguments for pytest instead of tests/system, after --")
     arguments = parser.parse_args()
+    if arguments.executions < 1 or arguments.jobs < 1:
+        parser.error("--executions and --jobs: at least 1")
+    only = set(arguments.only)
+    fuzz = "fuzz" in only or (arguments.long and not only)
     suites = [suite for suite in ("unit", "system")
-              if suite in arguments.only or not {"unit", "system"} & set(arguments.only)]
-    kinds = [kind for kind in BUILDS if kind in arguments.only or not set(BUILDS) & set(arguments.only)]
+              if suite in only or not {"unit", "system"} & only]
+    kinds = [kind for kind in BUILDS
+             if kind in only or (not set(BUILDS) & only and only != {"fuzz"})]
     # orphans become our children, and not init's: none can hide
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     begun = time.monotonic()
@@ -209,6 +232,13 @@ def main():
         if "system" in suites:
             heading(f"system tests ({kind})")
             run.system(kind, build, arguments.pytest)
+    if fuzz:
+        build = os.path.join(ROOT, ".build", "fuzzing")
+        heading("build (fuzzers)")
+        if build_in(run, build, fuzzing.OPTIONS, "fuzzers", "clang"):
+            heading(f"fuzzers, {arguments.executions} executions each")
+            run.fuzz(build, arguments.fuzzer or fuzzing.names(ROOT), arguments.executions,
+                     arguments.jobs)
     shutil.rmtree(run.folder, ignore_errors=True)
     heading(f"{time.monotonic() - begun:.0f} s")
     for name in run.failures:
