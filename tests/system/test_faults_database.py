@@ -468,7 +468,8 @@ def test_answers_delayed(network, delay, seconds):
         proxy.fault = netproxy.passing
         _settle(sandbox, stream)
     stream.check()
-    assert delayed.found > 0 or delay in (2, 5), delayed
+    # a connection is made in a dozen steps: with two seconds for each there is hardly ever one
+    assert delayed.found > 0 or delay not in (0.1, 0.5, 0.7, 1), delayed
 
 
 @pytest.mark.parametrize("form", ["unix", long("tcp")])
@@ -590,7 +591,7 @@ def test_resolver_that_takes_three_seconds(network, times):
             stream.wait_live(10)
             _settle(sandbox, stream)
             for _ in range(times):
-                wait_until(lambda: len(sandbox.sql(OURS)) == 4, 10)
+                wait_until(lambda: len(sandbox.sql(OURS)) == 4, 40, what="all connections are there")
                 _kill(sandbox)
                 stream.wait_answers(len(stream.clients))
                 _settle(sandbox, stream)
