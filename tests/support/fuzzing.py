@@ -19,8 +19,8 @@ ROUND = 1_000_000
 # Octets of an input, where not this: what is longer takes time and tells nothing new. Beyond the
 # formats' own limits go files of the corpora, which are replayed whole every day.
 LENGTH = 2048
-LENGTHS = {"candidates": 700, "conf": 1024, "extension": 300, "journal": 4096, "route": 1100,
-           "socketmap": 1024, "textzone": 512}
+LENGTHS = {"candidates": 700, "conf": 1024, "extension": 300, "route": 1100, "socketmap": 1024,
+           "tcp_table": 1500, "textzone": 512, "zonelist": 1024}
 # An input takes some 30 microseconds; other processes may have the machine meanwhile.
 SECONDS_AN_INPUT = 20
 MEGABYTES = 2048
