@@ -2,10 +2,9 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "lookup/fallback.h"
-#include "lookup/lanes.h"
+#include "lookup/outstanding.h"
 #include "lookup/pools.h"
-#include "lookup/service.h"
+#include "lookup/source.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -36,27 +35,16 @@ struct engine {
     void *context;
 
     struct pools *pools;
-    const char *host; /* as told last */
-    struct lanes lanes;
-    struct lookup_list outstanding;
-    size_t outstanding_count;
+    struct outstanding outstanding;
+    struct source source;
     struct event grown; /* wakes the loop when lookups wait for a query that was young */
     struct event tick;  /* pending while anything is outstanding or under way */
     struct event check;
-
-    struct service service;
-    enum service_state seen; /* of the switch, when it was last looked at */
-    struct fallback fallback;
 
     int step; /* the largest statement to use */
     uint64_t step_until;
     struct engine_counts counts;
 };
-
-/* What Postfix logs as the reason of a temporary error. */
-#define FAULT_UNREACHABLE "the database cannot be reached"
-#define FAULT_OFF         "the tables are being worked on"
-#define FAULT_NO_MEMORY   "no memory"
 
 /* ---- lookups ---- */
 
@@ -68,152 +56,31 @@ static void start_tick(struct engine *engine)
     }
 }
 
-static void remember(struct engine *engine, struct lookup *lookup)
-{
-    /* Deadlines come in order, but for the moment after a reload has changed the setting. */
-    struct lookup *before = TAILQ_LAST(&engine->outstanding, lookup_list);
-    while (before && before->deadline > lookup->deadline)
-        before = TAILQ_PREV(before, lookup_list, outstanding);
-    if (before)
-        TAILQ_INSERT_AFTER(&engine->outstanding, before, lookup, outstanding);
-    else
-        TAILQ_INSERT_HEAD(&engine->outstanding, lookup, outstanding);
-    engine->outstanding_count++;
-    start_tick(engine);
-}
-
-static void detach(struct engine *engine, struct lookup *lookup)
-{
-    if (lookup->lane)
-        lanes_remove(&engine->lanes, lookup);
-    if (lookup->session)
-        session_batch(lookup->session)->lookups[lookup->place] = NULL;
-    lookup->session = NULL;
-    TAILQ_REMOVE(&engine->outstanding, lookup, outstanding);
-    engine->outstanding_count--;
-}
-
-/* The last thing that happens to a lookup: afterwards it is its asker's again. */
-static void finish(struct engine *engine, struct lookup *lookup, const char *fault)
-{
-    detach(engine, lookup);
-    struct map *map = lookup->map;
-    struct candidates *candidates = lookup->candidates;
-    struct decision decision = lookup->decision;
-    lookup->candidates = NULL;
-    lookup->decision = (struct decision){0};
-
-    struct answer answer;
-    if (fault)
-        answer = (struct answer){.result = LOOKUP_TEMPORARY, .text = fault, .len = strlen(fault)};
-    else
-        decision_end(&decision, map, candidates, &answer);
-    lookup->done(lookup, &answer);
-    decision_clear(&decision);
-    free(candidates);
-    maps_release(map->set);
-}
-
-/* The one way of a lookup that the database does not answer, whatever the reason. */
-static void fail(struct engine *engine, struct lookup *lookup, const char *fault)
-{
-    decision_clear(&lookup->decision);
-    finish(engine, lookup, fallback_decide(&engine->fallback, lookup, &fault) ? NULL : fault);
-}
-
-static void answer_at_once(struct lookup *lookup, enum lookup_result result, const char *text)
-{
-    struct answer answer = {.result = result, .text = text, .len = text ? strlen(text) : 0};
-    lookup->done(lookup, &answer);
-}
-
 void engine_ask(struct engine *engine, struct lookup *lookup, struct map *map, const char *key,
                 size_t len, lookup_done *done)
 {
-    *lookup = (struct lookup){.done = done, .map = map};
-    switch (candidates_make(map->keys, key, len, map->delimiter, &lookup->candidates)) {
-    case CANDIDATES_NOT_A_NAME:
-        answer_at_once(lookup, LOOKUP_NOT_FOUND, NULL);
+    struct outstanding *outstanding = &engine->outstanding;
+    uint64_t deadline = clock_now() + clock_seconds(engine->conf->deadline);
+    if (!outstanding_begin(outstanding, lookup, map, key, len, done, deadline))
         return;
-    case CANDIDATES_NO_MEMORY:
-        answer_at_once(lookup, LOOKUP_TEMPORARY, FAULT_NO_MEMORY);
-        return;
-    case CANDIDATES_OK:
-        break;
-    }
-    maps_hold(map->set);
-    lookup->deadline = clock_now() + clock_seconds(engine->conf->deadline);
-    remember(engine, lookup);
+    start_tick(engine);
     if (pools_state(engine->pools) == POOL_DOWN)
-        fail(engine, lookup, FAULT_UNREACHABLE);
-    else if (engine->service.state == SERVICE_NO && lookup != &engine->service.lookup)
-        fail(engine, lookup, FAULT_OFF);
-    else if (engine->lanes.waiting >= (size_t)engine->conf->limits.waiting)
-        finish(engine, lookup, "too many lookups are waiting for the database");
-    else if (!lanes_push(&engine->lanes, lookup, lanes_kind(lookup)))
-        finish(engine, lookup, FAULT_NO_MEMORY);
+        outstanding_fail(outstanding, lookup, FAULT_UNREACHABLE);
+    else if (engine->source.service.state == SERVICE_NO &&
+             !source_is_question(&engine->source, lookup))
+        outstanding_fail(outstanding, lookup, FAULT_OFF);
+    else if (outstanding->lanes.waiting >= (size_t)engine->conf->limits.waiting)
+        outstanding_finish(outstanding, lookup, "too many lookups are waiting for the database");
+    else
+        outstanding_queue(outstanding, lookup);
 }
 
 void engine_cancel(struct engine *engine, struct lookup *lookup)
 {
-    detach(engine, lookup);
-    decision_clear(&lookup->decision);
-    free(lookup->candidates);
-    lookup->candidates = NULL;
-    maps_release(lookup->map->set);
-}
-
-static void fail_waiting(struct engine *engine, const char *fault)
-{
-    struct lookup *lookup;
-    struct lookup *next;
-    TAILQ_FOREACH_SAFE(lookup, &engine->outstanding, outstanding, next)
-    if (lookup->lane)
-        fail(engine, lookup, fault);
+    outstanding_drop(&engine->outstanding, lookup);
 }
 
 /* ---- batches ---- */
-
-/* Takes the lookups that are still there out of a batch that has ended. */
-static size_t take_batch(struct batch *batch, struct lookup **lookups)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < batch->count; i++) {
-        if (batch->lookups[i] == NULL)
-            continue;
-        batch->lookups[i]->session = NULL;
-        decision_clear(&batch->lookups[i]->decision);
-        lookups[count++] = batch->lookups[i];
-    }
-    batch_clear(batch);
-    return count;
-}
-
-/* Asks again what a batch asked, in its order and before all others of its kind. */
-static void ask_again(struct engine *engine, struct lookup *const *lookups, size_t count,
-                      enum lane_kind kind)
-{
-    for (size_t i = count; i-- > 0;)
-        if (!lanes_push_front(&engine->lanes, lookups[i],
-                              kind == LANE_ASCII ? lanes_kind(lookups[i]) : kind))
-            finish(engine, lookups[i], FAULT_NO_MEMORY);
-}
-
-/* Once more on another connection; for a lookup that had this already, the answer is temporary. */
-static void retry(struct engine *engine, struct lookup **lookups, size_t count, uint64_t after)
-{
-    size_t again = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (lookups[i]->retried) {
-            fail(engine, lookups[i], "the connection to the database was lost");
-            continue;
-        }
-        lookups[i]->retried = true;
-        lookups[i]->retry_after = after;
-        lookups[again++] = lookups[i];
-    }
-    ask_again(engine, lookups, again, LANE_RETRY);
-}
 
 static void log_query_fault(struct map *map, const struct session_end *end)
 {
@@ -242,127 +109,81 @@ static bool use_smaller(struct engine *engine, int step)
     return true;
 }
 
-static bool is_service(const struct engine *engine, const struct map *map)
-{
-    return map == engine->service.lookup.map;
-}
-
-/* The tables were, or may have been, half there when a query read them. */
-static bool may_be_partial(const struct engine *engine, const struct map *map)
-{
-    return engine->service.state != SERVICE_YES && !is_service(engine, map);
-}
-
 /* What was read meanwhile does not count: it is asked again, or not of the database. */
 static void take_back(struct engine *engine, struct batch *batch)
 {
     struct lookup *lookups[BATCH_LOOKUPS];
-    size_t count = take_batch(batch, lookups);
-    if (engine->service.state == SERVICE_UNKNOWN) {
-        ask_again(engine, lookups, count, LANE_ASCII);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        fail(engine, lookups[i], FAULT_OFF);
+    size_t count = outstanding_take(batch, lookups);
+    if (engine->source.service.state == SERVICE_UNKNOWN)
+        outstanding_ask_again(&engine->outstanding, lookups, count, LANE_ASCII);
+    else
+        outstanding_fail_all(&engine->outstanding, lookups, count, FAULT_OFF);
 }
 
 static void on_ended(struct session *session, const struct session_end *end, void *context)
 {
     struct engine *engine = context;
+    struct outstanding *outstanding = &engine->outstanding;
     struct batch *batch = session_batch(session);
     struct map *map = batch->map;
     engine->counts.queries++;
     engine->counts.batched += batch->count;
     map->stuck = clock_now() - session_started(session) > SLOW;
-    if (is_service(engine, map))
-        engine->service.number = end->good ? 0 : end->number;
-    else if (!end->good && engine->maps->service && service_is_missing(end->number))
-        service_forget(&engine->service);
-    if (end->good && may_be_partial(engine, map)) {
+    source_note(&engine->source, map, end->good ? 0 : end->number);
+    if (end->good && source_may_be_partial(&engine->source, map)) {
         take_back(engine, batch);
         return;
     }
     if (end->good) {
         map->database_used = clock_now();
-        for (size_t i = 0; i < batch->count; i++)
-            if (batch->lookups[i])
-                finish(engine, batch->lookups[i], NULL);
-        batch_clear(batch);
+        outstanding_decide(outstanding, batch);
         return;
     }
 
     struct lookup *lookups[BATCH_LOOKUPS];
     maps_hold(map->set); /* for the log: the lookups may go */
     int step = batch_step(batch);
-    size_t count = take_batch(batch, lookups);
+    size_t count = outstanding_take(batch, lookups);
     switch (end->kind) {
     case DBERROR_CONNECTION:
         if (end->number == ER_NET_PACKET_TOO_LARGE)
             (void)use_smaller(engine, step);
-        retry(engine, lookups, count, clock_now());
+        outstanding_retry(outstanding, lookups, count, clock_now());
         pools_lose(engine->pools, session, end->text);
         break;
     case DBERROR_REPREPARE:
-        retry(engine, lookups, count, 0);
+        outstanding_retry(outstanding, lookups, count, 0);
         break;
     case DBERROR_STATEMENTS:
         if (count > 1 && use_smaller(engine, step)) {
-            ask_again(engine, lookups, count, LANE_ASCII);
+            outstanding_ask_again(outstanding, lookups, count, LANE_ASCII);
             break;
         }
         log_query_fault(map, end);
-        for (size_t i = 0; i < count; i++)
-            fail(engine, lookups[i], "the database has no room for prepared statements");
+        outstanding_fail_all(outstanding, lookups, count,
+                             "the database has no room for prepared statements");
         break;
     case DBERROR_DATA:
         if (count > 1) {
-            ask_again(engine, lookups, count, LANE_ALONE);
+            outstanding_ask_again(outstanding, lookups, count, LANE_ALONE);
             break;
         }
         /* fall through */
     case DBERROR_HOST:
         if (end->kind == DBERROR_HOST && pools_blame(engine->pools, session, end->text)) {
-            retry(engine, lookups, count, clock_now());
+            outstanding_retry(outstanding, lookups, count, clock_now());
             break;
         }
         /* fall through */
     case DBERROR_QUERY:
         log_query_fault(map, end);
-        for (size_t i = 0; i < count; i++)
-            fail(engine, lookups[i], "the query failed");
+        outstanding_fail_all(outstanding, lookups, count, "the query failed");
         break;
     }
     maps_release(map->set);
 }
 
-/* ---- the pools ---- */
-
-/* Where answers come from; NULL in *why where that needs no reason. */
-static enum fallback_source source_of(const struct engine *engine, const char **why)
-{
-    *why = NULL;
-    switch (pools_state(engine->pools)) {
-    case POOL_CONNECTING:
-        return SOURCE_CONNECTING;
-    case POOL_DOWN:
-        *why = FAULT_UNREACHABLE;
-        return SOURCE_UNREACHABLE;
-    case POOL_LIVE:
-        break;
-    }
-    switch (engine->service.state) {
-    case SERVICE_UNKNOWN:
-        /* Known in a moment: that is no change to speak of. */
-        return engine->fallback.source == SOURCE_UNREACHABLE ? SOURCE_CONNECTING
-                                                             : engine->fallback.source;
-    case SERVICE_YES:
-        return SOURCE_DATABASE;
-    case SERVICE_NO:
-        *why = engine->service.why;
-        return SOURCE_SWITCHED_OFF;
-    }
-    return SOURCE_CONNECTING;
-}
+/* ---- where answers come from ---- */
 
 /* Sees where answers come from now, and says so where that has changed. */
 static void look(struct engine *engine)
@@ -373,30 +194,16 @@ static void look(struct engine *engine)
         [SOURCE_UNREACHABLE] = ENGINE_DOWN,
         [SOURCE_SWITCHED_OFF] = ENGINE_OFF,
     };
-    const char *why;
-    enum fallback_source source = source_of(engine, &why);
-    if (why == NULL)
-        why = engine->service.why;
-    bool moved = engine->host != pools_host(engine->pools);
-    engine->host = pools_host(engine->pools);
-    if (fallback_look(&engine->fallback, source, why) || moved)
-        engine->changed(states[source], engine->context);
+    if (source_look(&engine->source, engine->pools))
+        engine->changed(states[engine->source.fallback.source], engine->context);
 }
 
-/* Asks what the table service says, unless that is under way. */
 static void ask_service(struct engine *engine)
 {
-    struct service *service = &engine->service;
-    if (engine->maps->service == NULL) {
-        service->state = SERVICE_YES;
-        return;
-    }
-    if (service->asked || pools_state(engine->pools) != POOL_LIVE)
-        return;
-    service->asked = true;
-    service->number = 0;
-    engine_ask(engine, &service->lookup, engine->maps->service, MAPS_SERVICE_KEY,
-               strlen(MAPS_SERVICE_KEY), service_done);
+    struct lookup *question = source_question(&engine->source, pools_state(engine->pools));
+    if (question)
+        engine_ask(engine, question, engine->maps->service, MAPS_SERVICE_KEY,
+                   strlen(MAPS_SERVICE_KEY), service_done);
 }
 
 static void on_changed(enum pool_state state, void *context)
@@ -405,7 +212,7 @@ static void on_changed(enum pool_state state, void *context)
     if (engine->pools == NULL)
         return; /* still being made */
     if (state != POOL_LIVE)
-        service_forget(&engine->service);
+        service_forget(&engine->source.service);
     ask_service(engine);
     look(engine);
 }
@@ -420,13 +227,12 @@ static void on_check(evutil_socket_t fd, short what, void *context)
 /* The switch may have been turned since the last round. */
 static void see_service(struct engine *engine)
 {
-    if (engine->service.state == engine->seen)
+    if (!source_has_turned(&engine->source))
         return;
-    engine->seen = engine->service.state;
-    if (engine->seen == SERVICE_UNKNOWN)
+    if (engine->source.seen == SERVICE_UNKNOWN)
         ask_service(engine);
-    if (engine->seen == SERVICE_NO)
-        fail_waiting(engine, FAULT_OFF);
+    if (engine->source.seen == SERVICE_NO)
+        outstanding_fail_waiting(&engine->outstanding, FAULT_OFF);
     look(engine);
 }
 
@@ -434,9 +240,9 @@ static void on_failed(void *context)
 {
     struct engine *engine = context;
     if (pools_state(engine->pools) == POOL_DOWN)
-        fail_waiting(engine, FAULT_UNREACHABLE);
+        outstanding_fail_waiting(&engine->outstanding, FAULT_UNREACHABLE);
     else
-        lanes_release_retries(&engine->lanes);
+        lanes_release_retries(&engine->outstanding.lanes);
 }
 
 /* ---- time ---- */
@@ -460,9 +266,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct engine *engine = context;
     uint64_t now = clock_now();
-    struct lookup *lookup;
-    while ((lookup = TAILQ_FIRST(&engine->outstanding)) != NULL && lookup->deadline <= now)
-        fail(engine, lookup, "the database did not answer in time");
+    outstanding_expire(&engine->outstanding, now);
 
     bool busy = false;
     uint64_t longest = clock_seconds(engine->conf->deadline) + OVERDUE;
@@ -478,7 +282,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
         }
         pools_lose(engine->pools, session, "a query took too long");
     }
-    if (busy || !TAILQ_EMPTY(&engine->outstanding))
+    if (busy || engine->outstanding.count > 0)
         start_tick(engine);
 }
 
@@ -525,7 +329,7 @@ void engine_run(struct engine *engine)
 {
     see_service(engine);
     pools_tidy(engine->pools);
-    if (engine->lanes.waiting == 0)
+    if (engine->outstanding.lanes.waiting == 0)
         return;
     if (engine->step < STATEMENT_STEP_MAX && clock_now() >= engine->step_until)
         engine->step = STATEMENT_STEP_MAX;
@@ -546,33 +350,34 @@ void engine_run(struct engine *engine)
          * several maps wait for the same.
          */
         bool last = pools_count(engine->pools) > 1 && count_idle(engine) == 1;
+        bool unknown = engine->source.service.state == SERVICE_UNKNOWN;
         struct lanes_choice choice = {
             .connected = session_connected(session),
             .step = engine->step,
             .never = last ? busy.older : NULL,
             .only_full = busy.young,
-            .only = engine->service.state == SERVICE_UNKNOWN ? engine->service.lookup.map : NULL,
+            .only = unknown ? engine->source.service.lookup.map : NULL,
             .no_stuck =
                 pools_count(engine->pools) > 1 && busy.stuck + 1 >= pools_count(engine->pools),
         };
-        if (!lanes_fill(&engine->lanes, batch, &choice)) {
+        if (!lanes_fill(&engine->outstanding.lanes, batch, &choice)) {
             i++;
             continue;
         }
         for (size_t k = 0; k < batch->count; k++)
-            batch->lookups[k]->session = session;
+            batch->lookups[k]->batch = batch;
         /* Asked before a reload: its statement must not stay for as long as the connection. */
         if (batch->map->set != engine->maps)
             session_keep_only(session, engine->maps);
         start_tick(engine);
-        bool only_one = engine->outstanding_count == 1;
+        bool only_one = engine->outstanding.count == 1;
         session_run(session, batch_step(batch));
         /* It may have failed at once, and have gone: look at this place again. */
         if (only_one && i < pools_count(engine->pools) &&
             pools_session(engine->pools, i) == session)
             session_linger(session);
     }
-    if (engine->lanes.waiting > 0 && count_idle(engine) > 0 &&
+    if (engine->outstanding.lanes.waiting > 0 && count_idle(engine) > 0 &&
         !event_pending(&engine->grown, EV_TIMEOUT, NULL)) {
         struct timeval young = clock_timeval(YOUNG);
         event_add(&engine->grown, &young);
@@ -584,7 +389,7 @@ struct engine_counts engine_counts(const struct engine *engine)
     struct engine_counts counts = engine->counts;
     counts.connects = pools_connects(engine->pools);
     counts.connections = (unsigned)pools_count(engine->pools);
-    counts.outstanding = (unsigned)engine->outstanding_count;
+    counts.outstanding = (unsigned)engine->outstanding.count;
     return counts;
 }
 
@@ -599,18 +404,13 @@ struct engine *engine_new(struct event_base *base, struct maps *maps,
     engine->changed = changed;
     engine->context = context;
     engine->step = STATEMENT_STEP_MAX;
-    lanes_init(&engine->lanes);
-    TAILQ_INIT(&engine->outstanding);
+    source_init(&engine->source, maps);
+    outstanding_init(&engine->outstanding, &engine->source.fallback);
     evtimer_assign(&engine->tick, base, on_tick, engine);
     evtimer_assign(&engine->grown, base, on_grown, engine);
     event_assign(&engine->check, base, -1, EV_PERSIST, on_check, engine);
     struct timeval check = clock_timeval(CHECK);
     event_add(&engine->check, &check);
-    fallback_init(&engine->fallback, maps);
-    engine->service.lookup.map = maps->service; /* what nobody has asked yet waits for it */
-    service_forget(&engine->service);
-    if (maps->service == NULL)
-        engine->service.state = SERVICE_YES;
     struct pool_owner owner = {
         .ended = on_ended, .changed = on_changed, .failed = on_failed, .context = engine};
     engine->pools = pools_new(base, maps, credentials, &owner);
@@ -633,9 +433,7 @@ bool engine_change(struct engine *engine, struct maps *maps, struct credentials 
     maps_release(engine->maps);
     engine->maps = maps;
     engine->conf = maps->conf;
-    engine->fallback.maps = maps;
-    if (!engine->service.asked)
-        engine->service.lookup.map = maps->service;
+    source_change(&engine->source, maps);
     ask_service(engine);
     look(engine);
     return true;
@@ -643,7 +441,7 @@ bool engine_change(struct engine *engine, struct maps *maps, struct credentials 
 
 void engine_set_snapshot(struct engine *engine, struct snapshot *snapshot)
 {
-    fallback_set_snapshot(&engine->fallback, snapshot);
+    fallback_set_snapshot(&engine->source.fallback, snapshot);
     look(engine);
 }
 
@@ -654,17 +452,18 @@ const char *engine_host(const struct engine *engine)
 
 const char *engine_text(const struct engine *engine)
 {
-    return fallback_text(&engine->fallback);
+    return fallback_text(&engine->source.fallback);
 }
 
 bool engine_free(struct engine *engine, uint64_t deadline)
 {
-    while (!TAILQ_EMPTY(&engine->outstanding))
-        finish(engine, TAILQ_FIRST(&engine->outstanding), "lookupd is stopping");
+    while (engine->outstanding.count > 0)
+        outstanding_finish(&engine->outstanding, TAILQ_FIRST(&engine->outstanding.list),
+                           "lookupd is stopping");
     event_del(&engine->tick);
     event_del(&engine->grown);
     event_del(&engine->check);
-    fallback_clear(&engine->fallback);
+    source_clear(&engine->source);
     bool joined = pools_free(engine->pools, deadline);
     maps_release(engine->maps);
     free(engine);

@@ -12,7 +12,7 @@
 #include <sys/queue.h>
 
 struct lookup;
-struct session;
+struct batch;
 struct lane;
 
 /* Is given the answer, once; the lookup belongs to the asker again and may be freed. It must not
@@ -26,9 +26,9 @@ struct lookup {
     struct candidates *candidates;
     struct decision decision;
     uint64_t deadline; /* nanoseconds of the monotonic clock */
-    /* Where it stands: waiting in a lane, or in a session's batch. */
+    /* Where it stands: waiting in a lane, or in the batch of a session. */
     struct lane *lane;
-    struct session *session;
+    struct batch *batch;
     unsigned place;       /* in the batch */
     bool retried;         /* its connection died once already */
     uint64_t retry_after; /* a retry goes to a connection opened later than this */
