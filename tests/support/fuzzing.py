@@ -5,6 +5,7 @@ the corpus as it grew, the logs, and an input that crashed, leaked, hung or took
 """
 
 import concurrent.futures
+import glob
 import os
 import re
 import shutil
@@ -21,6 +22,9 @@ ROUND = 1_000_000
 LENGTH = 2048
 LENGTHS = {"candidates": 700, "conf": 1024, "extension": 300, "route": 1100, "socketmap": 1024,
            "tcp_table": 1500, "textzone": 512, "zonelist": 1024}
+# Sources whose texts in quotes are words of what they read: libFuzzer puts them into inputs.
+SOURCES = {"conf": "lookup/conf_table.c", "importconf": "import/importconf*.c",
+           "optionfile": "lookup/credentials.c", "zonelist": "import/zonelist*.c"}
 # An input takes some 30 microseconds; other processes may have the machine meanwhile.
 SECONDS_AN_INPUT = 20
 MEGABYTES = 2048
@@ -38,16 +42,30 @@ class Found(Exception):
 class Fuzzer:
     """One fuzzer, in a folder of its own."""
 
-    def __init__(self, name, program, committed, work):
+    def __init__(self, name, root, build, work):
         self.name = name
-        self.program = program
-        self.committed = committed
+        self.root = root
+        self.program = os.path.join(build, "tests", "fuzz", "fuzz_" + name)
+        self.committed = os.path.join(root, "tests", "fuzz", "corpus", name)
         self.folder = os.path.join(work, name)
         self.corpus = os.path.join(self.folder, "corpus")
         self.executions = 0
         self.seconds = 0.0
         self.coverage = self.features = 0
         self.inputs = 0
+
+    def _dictionary(self):
+        """The arguments that give libFuzzer the words, if there are any."""
+        if self.name not in SOURCES:
+            return []
+        words = set()
+        for source in glob.glob(os.path.join(self.root, "lookupd", SOURCES[self.name])):
+            with open(source, encoding="utf-8") as file:
+                words.update(re.findall(r'"([\w.:-]{2,30})"', file.read()))
+        path = os.path.join(self.folder, "words")
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(f'"{word}"\n' for word in sorted(words))
+        return ["-dict=" + path]
 
     def _command(self, *arguments):
         return [self.program, *arguments, f"-max_len={LENGTHS.get(self.name, LENGTH)}",
@@ -78,13 +96,14 @@ class Fuzzer:
     def run(self, executions):
         """Found at the first input that is one too many."""
         shutil.copytree(self.committed, self.corpus)
+        words = self._dictionary()
         begun = time.monotonic()
         environment = {**os.environ, "ASAN_OPTIONS": SANITIZER}
         left = executions
         for number in range(1, -(-executions // ROUND) + 1):
             # leaks are looked for when the process ends, and not after each input
             output = self._fuzz(f"round-{number}", environment, "-detect_leaks=0",
-                                f"-runs={min(left, ROUND)}", f"-seed={number}")
+                                f"-runs={min(left, ROUND)}", f"-seed={number}", *words)
             counted = re.findall(r"stat::number_of_executed_units:\s*(\d+)", output)
             seen = re.findall(r"DONE\s+cov: (\d+) ft: (\d+)", output)
             if not counted or int(counted[-1]) < min(left, ROUND) or not seen:
@@ -121,8 +140,7 @@ def run_all(root, build, chosen, executions, jobs, passed, failed):
     for name in chosen:
         shutil.rmtree(os.path.join(work, name), ignore_errors=True)
         os.makedirs(os.path.join(work, name))
-        fuzzers.append(Fuzzer(name, os.path.join(build, "tests", "fuzz", "fuzz_" + name),
-                              os.path.join(root, "tests", "fuzz", "corpus", name), work))
+        fuzzers.append(Fuzzer(name, root, build, work))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(fuzzer.run, executions): fuzzer for fuzzer in fuzzers}
         for done in concurrent.futures.as_completed(running):
