@@ -20,8 +20,8 @@ ROUND = 1_000_000
 # Octets of an input, where not this: what is longer takes time and tells nothing new. Beyond the
 # formats' own limits go files of the corpora, which are replayed whole every day.
 LENGTH = 2048
-LENGTHS = {"candidates": 700, "conf": 1024, "extension": 300, "route": 1100, "socketmap": 1024,
-           "tcp_table": 1500, "textzone": 512, "zonelist": 1024}
+LENGTHS = {"candidates": 700, "conf": 1024, "extension": 300, "route": 1100, "snapshot": 2700,
+           "socketmap": 1024, "tcp_table": 1500, "textzone": 512, "zonelist": 1024}
 # Sources whose texts in quotes are words of what they read: libFuzzer puts them into inputs.
 SOURCES = {"conf": "lookup/conf_table.c", "importconf": "import/importconf*.c",
            "optionfile": "lookup/credentials.c", "zonelist": "import/zonelist*.c"}
