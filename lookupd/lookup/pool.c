@@ -2,13 +2,13 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "lookup/connector.h"
+#include "lookup/contact.h"
 #include "lookup/hosts.h"
+#include "lookup/sessions.h"
 
 #include <errmsg.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Pauses between attempts at further connections, while there are some. */
@@ -16,36 +16,6 @@
 #define PAUSE_MOST  (CLOCK_SECOND * 4 / 5)
 /* So many connections may be lost in a row, each before it answered anything, without a pause. */
 #define USELESS_MOST 8
-/* Attempts to connect that are cut off sooner than this are repeated so often without a pause. */
-#define QUICK      (CLOCK_SECOND / 2)
-#define QUICK_MOST 3
-/* That the database cannot be reached is logged again this often. */
-#define SAY_AGAIN (60 * CLOCK_SECOND)
-/* A host is not suspected more often: a query that waits for a lock says so again and again. */
-#define SUSPECT_AGAIN CLOCK_SECOND
-/* How long the lag of a replica may be unknown before it counts as more than max_lag. */
-#define UNSURE_MOST (5 * CLOCK_SECOND)
-
-struct pool_host {
-    struct pool *pool;
-    size_t index;
-    const char *name;
-    struct connector *connector; /* NULL: not needed yet */
-    enum connect_purpose purpose;
-    uint64_t asked;
-    unsigned quick_failures; /* attempts in a row that were begun and cut off at once */
-    uint64_t suspected;
-    uint64_t unsure; /* since when its checks fail; 0: they do not */
-    unsigned number; /* an error of MariaDB or Connector/C, or 0 */
-    char why[700];   /* it is not good: names the host */
-    unsigned said_number;
-    uint64_t said; /* that it cannot be reached */
-};
-
-struct pool_session {
-    struct session *session;
-    size_t host;
-};
 
 struct pool {
     struct event_base *base;
@@ -56,7 +26,7 @@ struct pool {
     bool retired; /* connects no more */
 
     struct hosts *hosts;
-    struct pool_host *list;
+    struct contact *contacts;
     size_t last_used;
     struct event timer; /* until something is to be asked */
     uint64_t pause_length;
@@ -66,8 +36,7 @@ struct pool {
     struct log_limit down_lines;
     bool moving; /* sessions are given up, and nothing is wrong */
 
-    struct pool_session *sessions;
-    size_t session_count;
+    struct sessions sessions;
     uint64_t connects;
 };
 
@@ -83,38 +52,6 @@ static void set_state(struct pool *pool, enum pool_state state)
     pool->owner.changed(state, pool->owner.context);
 }
 
-static size_t find_session(const struct pool *pool, const struct session *session)
-{
-    size_t i = 0;
-    while (i < pool->session_count && pool->sessions[i].session != session)
-        i++;
-    return i;
-}
-
-static void remove_session(struct pool *pool, struct session *session)
-{
-    size_t i = find_session(pool, session);
-    if (i == pool->session_count)
-        return;
-    pool->sessions[i] = pool->sessions[--pool->session_count];
-    session_close(session);
-}
-
-/* Connections that go to a host. */
-static size_t count_on(const struct pool *pool, size_t host)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < pool->session_count; i++)
-        count += pool->sessions[i].host == host;
-    return count;
-}
-
-static size_t host_of(const struct pool *pool, const struct session *session)
-{
-    size_t i = find_session(pool, session);
-    return i < pool->session_count ? pool->sessions[i].host : HOSTS_NONE;
-}
-
 /*
  * Closes what goes to other hosts than this. What is under way there is asked again elsewhere, but
  * for a host that is as good as ever: its answers come in a moment.
@@ -123,15 +60,15 @@ static void close_others(struct pool *pool, size_t host)
 {
     static const struct session_end end = {
         .kind = DBERROR_CONNECTION, .number = CR_SERVER_LOST, .text = "another host is used now"};
-    bool full = pool->session_count + 1 >= POOL_SESSIONS(pool->conf->database.connections);
+    bool full = pool->sessions.count + 1 >= pool->sessions.most;
     pool->moving = true;
-    for (size_t i = pool->session_count; i-- > 0;) {
-        if (i >= pool->session_count || pool->sessions[i].host == host)
+    for (size_t i = pool->sessions.count; i-- > 0;) {
+        if (i >= pool->sessions.count || pool->sessions.list[i].host == host)
             continue;
-        struct session *session = pool->sessions[i].session;
+        struct session *session = pool->sessions.list[i].session;
         if (session_is_idle(session))
-            remove_session(pool, session);
-        else if (full || hosts_state(pool->hosts, pool->sessions[i].host) != HOST_GOOD)
+            sessions_remove(&pool->sessions, session);
+        else if (full || hosts_state(pool->hosts, pool->sessions.list[i].host) != HOST_GOOD)
             pool->owner.ended(session, &end, pool->owner.context);
     }
     pool->moving = false;
@@ -152,21 +89,14 @@ static void pause_filling(struct pool *pool, uint64_t now)
 /* No host can be used: why, at once, and now and then; and when the reason has changed. */
 static void say_unreachable(struct pool *pool, uint64_t now)
 {
-    for (size_t i = 0; i < hosts_count(pool->hosts); i++) {
-        struct pool_host *host = &pool->list[i];
-        if ((pool->state == POOL_DOWN && host->number == host->said_number &&
-             now - host->said < SAY_AGAIN) ||
-            !log_allows(&pool->down_lines))
-            continue;
-        host->said = now;
-        host->said_number = host->number;
-        log_warning("database %s", host->why);
-    }
+    for (size_t i = 0; i < hosts_count(pool->hosts); i++)
+        contact_say_unreachable(&pool->contacts[i], pool->state == POOL_DOWN, &pool->down_lines,
+                                now);
 }
 
 static void say_used(struct pool *pool, size_t host, bool first)
 {
-    const char *name = pool->list[host].name;
+    const char *name = pool->contacts[host].name;
     if (host == pool->last_used || (first && host == 0)) {
         if (pool->state == POOL_DOWN || first)
             log_info("database %s: connected", name);
@@ -178,28 +108,16 @@ static void say_used(struct pool *pool, size_t host, bool first)
         return;
     }
     size_t worse = pool->last_used == HOSTS_NONE ? 0 : pool->last_used;
-    log_warning("database %s; using %s", pool->list[worse].why, name);
+    log_warning("database %s; using %s", pool->contacts[worse].why, name);
 }
 
 /* ---- hosts ---- */
 
-static void on_answered(MYSQL *mysql, const struct health *health,
-                        const struct connect_error *error, void *context);
-
 static void ask(struct pool *pool, size_t index, enum connect_purpose purpose, uint64_t now)
 {
-    struct pool_host *host = &pool->list[index];
-    if (host->connector == NULL)
-        host->connector = connector_new(pool->base, on_answered, host);
     hosts_ask(pool->hosts, index, now);
-    host->purpose = purpose;
-    host->asked = now;
-    if (host->connector == NULL) {
-        snprintf(host->why, sizeof host->why, "%s: no memory or threads", host->name);
+    if (!contact_ask(&pool->contacts[index], purpose, pool->conf, pool->credentials, now))
         hosts_report(pool->hosts, index, HOST_DOWN, now);
-        return;
-    }
-    connector_ask(host->connector, purpose, host->name, pool->conf, pool->credentials);
 }
 
 static bool is_kept_for_checks(const struct pool *pool, size_t host)
@@ -212,8 +130,8 @@ static bool is_kept_for_checks(const struct pool *pool, size_t host)
 static void forget_checks(struct pool *pool)
 {
     for (size_t i = 0; i < hosts_count(pool->hosts); i++)
-        if (pool->list[i].connector && !is_kept_for_checks(pool, i))
-            connector_forget(pool->list[i].connector);
+        if (!is_kept_for_checks(pool, i))
+            contact_forget(&pool->contacts[i]);
 }
 
 /* The host in use is none any more. */
@@ -228,25 +146,11 @@ static void find_down(struct pool *pool, uint64_t now)
 {
     if (!hosts_all_down(pool->hosts))
         return;
-    if (count_on(pool, hosts_used(pool->hosts)) == 0) {
+    if (sessions_count_on(&pool->sessions, hosts_used(pool->hosts)) == 0) {
         say_unreachable(pool, now);
         set_state(pool, POOL_DOWN);
     }
     pool->owner.failed(pool->owner.context);
-}
-
-/* Ended while it was being made (KILL, a restart): that says little about the next one. */
-static bool was_cut_off(const struct pool_host *host, unsigned number, uint64_t now)
-{
-    return dberror_kind(number) == DBERROR_CONNECTION && number != 0 &&
-           number != CR_CONNECTION_ERROR && number != CR_CONN_HOST_ERROR &&
-           now - host->asked < QUICK;
-}
-
-/* The host itself says that it is not fit to answer; else it only could not be asked. */
-static bool is_verdict(const struct health *health)
-{
-    return health->number == 0 && health->text[0] != '\0';
 }
 
 /* The host in use is not fit to answer: not one more answer comes from there. */
@@ -258,16 +162,14 @@ static void leave(struct pool *pool, size_t host, uint64_t now)
     find_down(pool, now);
 }
 
-static void take_refusal(struct pool_host *host, const struct health *health, unsigned number,
-                         uint64_t now)
+static void take_refusal(struct pool *pool, struct contact *host, const struct health *health,
+                         unsigned number, uint64_t now)
 {
-    struct pool *pool = host->pool;
-    if (!is_verdict(health) && was_cut_off(host, number, now) &&
-        host->quick_failures++ < QUICK_MOST) {
+    if (contact_was_cut_off(host, health, number, now)) {
         hosts_report(pool->hosts, host->index, HOST_UNKNOWN, now);
         return;
     }
-    if (host->index == hosts_used(pool->hosts) && is_verdict(health)) {
+    if (host->index == hosts_used(pool->hosts) && contact_is_verdict(health)) {
         leave(pool, host->index, now);
         return;
     }
@@ -297,29 +199,28 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     }
     pool->owner.ended(session, end, pool->owner.context);
     /* The last answer of a host that is not used any more. */
-    size_t host = host_of(pool, session);
+    size_t host = sessions_host(&pool->sessions, session);
     size_t used = hosts_used(pool->hosts);
     if (!pool->retired && host != HOSTS_NONE && used != HOSTS_NONE && host != used &&
         session_is_idle(session))
-        remove_session(pool, session);
+        sessions_remove(&pool->sessions, session);
 }
 
-static void take_connection(struct pool_host *host, MYSQL *mysql, enum host_state state,
-                            uint64_t now)
+static void take_connection(struct pool *pool, struct contact *host, MYSQL *mysql,
+                            enum host_state state, uint64_t now)
 {
-    struct pool *pool = host->pool;
     size_t used = hosts_used(pool->hosts);
-    host->quick_failures = 0;
     hosts_report(pool->hosts, host->index, state, now);
     if (hosts_wanted(pool->hosts, now) != host->index ||
-        (host->index == used && count_on(pool, used) >= (size_t)pool->conf->database.connections)) {
+        (host->index == used &&
+         sessions_count_on(&pool->sessions, used) >= (size_t)pool->conf->database.connections)) {
         mysql_close(mysql);
         return;
     }
     struct session_owner owner = {.ended = on_ended, .lost = on_lost, .context = pool};
     struct session *session = session_new(pool->base, mysql, &owner);
     if (session == NULL) {
-        snprintf(host->why, sizeof host->why, "%s: no memory", host->name);
+        contact_note(host, "no memory");
         hosts_report(pool->hosts, host->index, HOST_DOWN, now);
         find_down(pool, now);
         return;
@@ -335,34 +236,21 @@ static void take_connection(struct pool_host *host, MYSQL *mysql, enum host_stat
         if (pool->useless <= USELESS_MOST)
             pool->paused = 0;
     }
-    pool->sessions[pool->session_count++] =
-        (struct pool_session){.session = session, .host = host->index};
+    sessions_add(&pool->sessions, session, host->index);
     if (host->index != used && pool->state == POOL_LIVE)
         pool->owner.changed(POOL_LIVE, pool->owner.context); /* by another host */
     set_state(pool, POOL_LIVE);
 }
 
-/* A check of the host in use that came to nothing, while its connections go on answering. */
-static bool is_unsure(struct pool_host *host, const struct health *health, uint64_t now)
+static void take_check(struct pool *pool, struct contact *host, const struct health *health,
+                       bool suspected, uint64_t now)
 {
-    if (is_verdict(health))
-        return false;
-    if (host->unsure == 0)
-        host->unsure = now;
-    return host->pool->conf->database.max_lag == 0 || now - host->unsure < UNSURE_MOST;
-}
-
-static void take_check(struct pool_host *host, const struct health *health, bool suspected,
-                       uint64_t now)
-{
-    struct pool *pool = host->pool;
     enum host_state before = hosts_state(pool->hosts, host->index);
     bool used = host->index == hosts_used(pool->hosts);
-    if (health->state != HOST_DOWN)
-        host->unsure = 0;
     if (!used) {
         hosts_report(pool->hosts, host->index, health->state, now);
-    } else if (health->state == HOST_DOWN && is_unsure(host, health, now)) {
+    } else if (health->state == HOST_DOWN &&
+               contact_is_unsure(host, health, pool->conf->database.max_lag, now)) {
         hosts_report(pool->hosts, host->index, suspected ? HOST_DOWN : before, now);
     } else if (health->state == HOST_DOWN) {
         leave(pool, host->index, now);
@@ -374,11 +262,10 @@ static void take_check(struct pool_host *host, const struct health *health, bool
     forget_checks(pool);
 }
 
-static void on_answered(MYSQL *mysql, const struct health *health,
-                        const struct connect_error *error, void *context)
+static void on_answered(struct contact *host, MYSQL *mysql, const struct health *health,
+                        unsigned number, void *context)
 {
-    struct pool_host *host = context;
-    struct pool *pool = host->pool;
+    struct pool *pool = context;
     uint64_t now = clock_now();
     if (pool->retired) {
         if (mysql)
@@ -387,15 +274,12 @@ static void on_answered(MYSQL *mysql, const struct health *health,
     }
     if (health->cluster && hosts_count(pool->hosts) > 1)
         hosts_watch(pool->hosts, host->index);
-    host->number = error->number;
-    if (health->state != HOST_GOOD)
-        snprintf(host->why, sizeof host->why, "%s", error->text);
     if (host->purpose == CONNECT_TO_CHECK)
-        take_check(host, health, hosts_is_suspected(pool->hosts, host->index), now);
+        take_check(pool, host, health, hosts_is_suspected(pool->hosts, host->index), now);
     else if (mysql)
-        take_connection(host, mysql, health->state, now);
+        take_connection(pool, host, mysql, health->state, now);
     else
-        take_refusal(host, health, error->number, now);
+        take_refusal(pool, host, health, number, now);
     steer(pool);
 }
 
@@ -413,7 +297,8 @@ static void fill(struct pool *pool, uint64_t now, uint64_t *until)
     size_t wanted = hosts_wanted(pool->hosts, now);
     if (wanted == HOSTS_NONE || hosts_is_asked(pool->hosts, wanted))
         return;
-    if (wanted == used && count_on(pool, used) >= (size_t)pool->conf->database.connections)
+    if (wanted == used &&
+        sessions_count_on(&pool->sessions, used) >= (size_t)pool->conf->database.connections)
         return;
     if (wanted != used || pool->paused <= now)
         ask(pool, wanted, CONNECT_TO_ASK, now);
@@ -446,18 +331,18 @@ static void steer(struct pool *pool)
 
 void pool_lose(struct pool *pool, struct session *session, const char *why)
 {
-    size_t index = host_of(pool, session);
+    size_t index = sessions_host(&pool->sessions, session);
     if (pool->moving || pool->retired || index == HOSTS_NONE) {
-        remove_session(pool, session);
+        sessions_remove(&pool->sessions, session);
         return;
     }
-    struct pool_host *host = &pool->list[index];
+    struct contact *host = &pool->contacts[index];
     if (!session_is_proven(session))
         pool->useless++;
-    snprintf(host->why, sizeof host->why, "%s: connection lost: %s", host->name, why);
+    contact_note(host, "connection lost: %s", why);
     if (log_allows(&pool->lost_lines))
         log_warning("database %s", host->why);
-    remove_session(pool, session);
+    sessions_remove(&pool->sessions, session);
     uint64_t now = clock_now();
     /* A server that takes connections and answers nothing must not be met with a storm of them. */
     bool useless = pool->useless > USELESS_MOST;
@@ -465,7 +350,7 @@ void pool_lose(struct pool *pool, struct session *session, const char *why)
         hosts_distrust(pool->hosts, index, now);
         pause_filling(pool, now);
     }
-    if (hosts_used(pool->hosts) == index && count_on(pool, index) == 0) {
+    if (hosts_used(pool->hosts) == index && sessions_count_on(&pool->sessions, index) == 0) {
         use_none(pool, now);
         if (useless && !hosts_is_asked(pool->hosts, index))
             hosts_report(pool->hosts, index, HOST_DOWN, now);
@@ -478,14 +363,11 @@ void pool_lose(struct pool *pool, struct session *session, const char *why)
 
 void pool_suspect(struct pool *pool, const struct session *session)
 {
-    size_t index = host_of(pool, session);
+    size_t index = sessions_host(&pool->sessions, session);
     uint64_t now = clock_now();
     if (pool->retired || hosts_count(pool->hosts) == 1 || index == HOSTS_NONE ||
-        index != hosts_used(pool->hosts) || now - pool->list[index].suspected < SUSPECT_AGAIN)
+        index != hosts_used(pool->hosts) || !contact_suspect(&pool->contacts[index], now))
         return;
-    struct pool_host *host = &pool->list[index];
-    host->suspected = now;
-    snprintf(host->why, sizeof host->why, "%s: does not answer", host->name);
     if (!hosts_is_asked(pool->hosts, index))
         ask(pool, index, CONNECT_TO_CHECK, now);
     hosts_suspect(pool->hosts, index);
@@ -494,11 +376,10 @@ void pool_suspect(struct pool *pool, const struct session *session)
 
 bool pool_blame(struct pool *pool, const struct session *session, const char *why)
 {
-    size_t index = host_of(pool, session);
+    size_t index = sessions_host(&pool->sessions, session);
     if (pool->retired || index == HOSTS_NONE || !hosts_blame(pool->hosts, index, clock_now()))
         return false;
-    snprintf(pool->list[index].why, sizeof pool->list[index].why, "%s: %s", pool->list[index].name,
-             why);
+    contact_note(&pool->contacts[index], "%s", why);
     steer(pool);
     return true;
 }
@@ -511,17 +392,17 @@ enum pool_state pool_state(const struct pool *pool)
 const char *pool_host(const struct pool *pool)
 {
     size_t used = hosts_used(pool->hosts);
-    return used == HOSTS_NONE || used == 0 ? NULL : pool->list[used].name;
+    return used == HOSTS_NONE || used == 0 ? NULL : pool->contacts[used].name;
 }
 
 size_t pool_count(const struct pool *pool)
 {
-    return pool->session_count;
+    return pool->sessions.count;
 }
 
 struct session *pool_session(const struct pool *pool, size_t i)
 {
-    return pool->sessions[i].session;
+    return pool->sessions.list[i].session;
 }
 
 uint64_t pool_connects(const struct pool *pool)
@@ -536,19 +417,13 @@ static bool set_up(struct pool *pool)
     while (database->hosts[count])
         count++;
     pool->hosts = hosts_new(count, database->max_lag > 0);
-    pool->list = calloc(count, sizeof *pool->list);
-    pool->sessions = calloc(POOL_SESSIONS(database->connections), sizeof *pool->sessions);
-    if (pool->hosts == NULL || pool->list == NULL || pool->sessions == NULL)
+    pool->contacts = calloc(count, sizeof *pool->contacts);
+    if (pool->hosts == NULL || pool->contacts == NULL ||
+        !sessions_init(&pool->sessions, POOL_SESSIONS(database->connections)))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        struct pool_host *host = &pool->list[i];
-        host->pool = pool;
-        host->index = i;
-        host->name = database->hosts[i];
-        snprintf(host->why, sizeof host->why, "%s: does not answer", host->name);
-    }
-    pool->list[0].connector = connector_new(pool->base, on_answered, &pool->list[0]);
-    return pool->list[0].connector != NULL;
+    for (size_t i = 0; i < count; i++)
+        contact_init(&pool->contacts[i], pool->base, i, database->hosts[i], on_answered, pool);
+    return contact_prepare(&pool->contacts[0]);
 }
 
 struct pool *pool_new(struct event_base *base, const struct conf *conf,
@@ -566,8 +441,8 @@ struct pool *pool_new(struct event_base *base, const struct conf *conf,
     evtimer_assign(&pool->timer, base, on_timer, pool);
     if (!set_up(pool)) {
         hosts_free(pool->hosts);
-        free(pool->list);
-        free(pool->sessions);
+        free(pool->contacts);
+        sessions_clear(&pool->sessions);
         free(pool);
         return NULL;
     }
@@ -583,13 +458,13 @@ void pool_retire(struct pool *pool)
 
 void pool_close_idle(struct pool *pool, struct session *session)
 {
-    remove_session(pool, session);
+    sessions_remove(&pool->sessions, session);
 }
 
 bool pool_is_connecting(const struct pool *pool)
 {
     for (size_t i = 0; i < hosts_count(pool->hosts); i++)
-        if (pool->list[i].connector && connector_is_busy(pool->list[i].connector))
+        if (contact_is_busy(&pool->contacts[i]))
             return true;
     return false;
 }
@@ -597,19 +472,16 @@ bool pool_is_connecting(const struct pool *pool)
 bool pool_free(struct pool *pool, uint64_t deadline)
 {
     event_del(&pool->timer);
-    while (pool->session_count > 0)
-        remove_session(pool, pool->sessions[0].session);
+    sessions_clear(&pool->sessions);
     size_t count = hosts_count(pool->hosts);
     for (size_t i = 0; i < count; i++)
-        if (pool->list[i].connector)
-            connector_stop(pool->list[i].connector);
+        contact_stop(&pool->contacts[i]);
     bool joined = true;
     for (size_t i = 0; i < count; i++)
-        if (pool->list[i].connector && !connector_free(pool->list[i].connector, deadline))
+        if (!contact_clear(&pool->contacts[i], deadline))
             joined = false;
     hosts_free(pool->hosts);
-    free(pool->list);
-    free(pool->sessions);
+    free(pool->contacts);
     free(pool);
     return joined;
 }
