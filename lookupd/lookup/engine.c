@@ -128,7 +128,7 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     struct map *map = batch->map;
     engine->counts.queries++;
     engine->counts.batched += batch->count;
-    map->stuck = clock_now() - session_started(session) > SLOW;
+    map->stuck = !end->good && clock_now() - session_started(session) > SLOW;
     source_note(&engine->source, map, end->good ? 0 : end->number);
     if (end->good && source_may_be_partial(&engine->source, map)) {
         take_back(engine, batch);

@@ -32,7 +32,7 @@ struct map {
     /* Of all that decides which rows a copy of it holds: a copy of other rows is not answered from.
      */
     unsigned char fingerprint[MAP_FINGERPRINT];
-    bool stuck; /* its last query took so long that it must have waited for something */
+    bool stuck; /* its last query waited so long for something that it failed, or waits now */
     /* The last fault of the query that was logged: it comes again with every lookup. */
     unsigned said_number;
     uint64_t said; /* monotonic nanoseconds */
