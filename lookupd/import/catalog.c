@@ -98,17 +98,10 @@ static unsigned find_primaries(const struct zone *zone, const uint8_t *name,
         if (!put_before(before[i], name, owner) || !zone_has_name(zone, owner))
             continue;
         /* canonical order: what is below stands right after it */
-        size_t low = 0, high = zone->node_count;
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (wirename_compare(zone->nodes[middle].name, owner) < 0)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        for (; low < zone->node_count && wirename_within(zone->nodes[low].name, owner); low++)
-            if (wirename_labels(zone->nodes[low].name) <= wirename_labels(owner) + 1)
-                take_addresses(&zone->nodes[low], list, &count);
+        for (size_t at = zone_find_from(zone, owner);
+             at < zone->node_count && wirename_within(zone->nodes[at].name, owner); at++)
+            if (wirename_labels(zone->nodes[at].name) <= wirename_labels(owner) + 1)
+                take_addresses(&zone->nodes[at], list, &count);
     }
     return count;
 }

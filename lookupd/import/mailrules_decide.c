@@ -417,3 +417,15 @@ struct decision mailrules_decide_cname(const struct mailrules *rules, const stru
     decision.warnings = 0;
     return decision;
 }
+
+bool mailrules_decision(const struct mailrules *rules, const struct mail_name *name,
+                        struct decision *decision)
+{
+    if (name->decision != 0)
+        *decision = rules->decisions[name->decision - 1];
+    else if (mailrules_cname(name) != NULL)
+        *decision = mailrules_decide_cname(rules, name);
+    else
+        return false;
+    return true;
+}

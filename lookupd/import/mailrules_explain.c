@@ -87,11 +87,9 @@ static void print_zone(struct mailrules *rules, const struct mail_zone *zone, co
     if (name == NULL)
         return;
     const struct mail_zone *owner = mailrules_zone_of(rules, entry->order, wire);
-    struct decision decision = {.reason = RULE_NO_MX};
-    if (name->decision != 0)
-        decision = rules->decisions[name->decision - 1];
-    else if (mailrules_cname(name) != NULL)
-        decision = mailrules_decide_cname(rules, name);
+    struct decision decision;
+    if (!mailrules_decision(rules, name, &decision))
+        decision = (struct decision){.reason = RULE_NO_MX};
     if (name->mx_count > 0)
         print_mx(rules, name, out);
     else if (owner == zone)

@@ -139,6 +139,10 @@ bool mailrules_decide_mx(struct mailrules *rules, const struct mail_name *name,
                          struct decision *decision);
 /* Decides a name with a CNAME record, when all others are. */
 struct decision mailrules_decide_cname(const struct mailrules *rules, const struct mail_name *name);
+/* Finds what was decided of a name, when all are. False when it has neither MX records nor a CNAME
+ * record, and is no apex: then nothing was. */
+bool mailrules_decision(const struct mailrules *rules, const struct mail_name *name,
+                        struct decision *decision);
 
 /* Judges the MX records of a name into rules->judged: those that exist, best first, equal ones by
  * name. False without memory. */

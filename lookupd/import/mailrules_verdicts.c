@@ -50,13 +50,8 @@ static bool decide_owners(struct mailrules *rules)
 static bool is_relayed(const struct mailrules *rules, const struct mail_name *name)
 {
     struct decision decision;
-    if (name->decision != 0)
-        decision = rules->decisions[name->decision - 1];
-    else if (mailrules_cname(name) != NULL)
-        decision = mailrules_decide_cname(rules, name);
-    else
-        return false;
-    return verdict_reason_kind(decision.reason) == VERDICT_RELAY;
+    return mailrules_decision(rules, name, &decision) &&
+           verdict_reason_kind(decision.reason) == VERDICT_RELAY;
 }
 
 /* Aliases count too: one record makes each. A zone that is then left out can only make fewer names
@@ -117,11 +112,7 @@ static bool list_name(struct mailrules *rules, struct listing *listing,
                       const struct mail_zone *zone, const struct mail_name *name)
 {
     struct decision decision;
-    if (name->decision != 0)
-        decision = rules->decisions[name->decision - 1];
-    else if (mailrules_cname(name) != NULL)
-        decision = mailrules_decide_cname(rules, name);
-    else
+    if (!mailrules_decision(rules, name, &decision))
         return true;
     if (zone->too_many && verdict_reason_kind(decision.reason) != VERDICT_NOT)
         decision = (struct decision){.reason = RULE_TOO_MANY};

@@ -360,8 +360,7 @@ const struct zone *zone_read(struct zone_reader *reader, const uint8_t *apex, co
     return &reader->zone;
 }
 
-/* The first node that is not before the name. */
-static size_t find_place(const struct zone *zone, const uint8_t *name)
+size_t zone_find_from(const struct zone *zone, const uint8_t *name)
 {
     size_t from = 0, to = zone->node_count;
     while (from < to) {
@@ -376,7 +375,7 @@ static size_t find_place(const struct zone *zone, const uint8_t *name)
 
 const struct zone_node *zone_find(const struct zone *zone, const uint8_t *name)
 {
-    size_t at = find_place(zone, name);
+    size_t at = zone_find_from(zone, name);
     if (at == zone->node_count || !wirename_equal(zone->nodes[at].name, name))
         return NULL;
     return &zone->nodes[at];
@@ -384,11 +383,11 @@ const struct zone_node *zone_find(const struct zone *zone, const uint8_t *name)
 
 bool zone_has_name(const struct zone *zone, const uint8_t *name)
 {
-    size_t at = find_place(zone, name);
+    size_t at = zone_find_from(zone, name);
     return at < zone->node_count && wirename_within(zone->nodes[at].name, name);
 }
 
-enum zone_place zone_place(const struct zone *zone, const uint8_t *name)
+enum zone_place zone_find_from(const struct zone *zone, const uint8_t *name)
 {
     const struct zone_node *node = zone_find(zone, name);
     if (node != NULL)

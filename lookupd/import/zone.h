@@ -101,6 +101,9 @@ const char *zone_reader_note(const struct zone_reader *reader);
 
 /* The node of a name, or NULL when it owns no kept record. Of the order of log2(node_count). */
 const struct zone_node *zone_find(const struct zone *zone, const uint8_t *name);
+/* The number of the first node that is not before the name: its own, or of what is below it, or of
+ * what comes then; node_count: there is none. */
+size_t zone_find_from(const struct zone *zone, const uint8_t *name);
 /* True when the name exists: it has a node, or one is below it (an empty non-terminal). */
 bool zone_has_name(const struct zone *zone, const uint8_t *name);
 /* The place of a name, also of one that has no node: what is below a cut stays so. */
