@@ -61,15 +61,15 @@ void engine_ask(struct engine *engine, struct lookup *lookup, struct map *map, c
 {
     struct outstanding *outstanding = &engine->outstanding;
     uint64_t deadline = clock_now() + clock_seconds(engine->conf->deadline);
+    bool question = source_is_question(&engine->source, lookup);
     if (!outstanding_begin(outstanding, lookup, map, key, len, done, deadline))
         return;
     start_tick(engine);
     if (pools_state(engine->pools) == POOL_DOWN)
         outstanding_fail(outstanding, lookup, FAULT_UNREACHABLE);
-    else if (engine->source.service.state == SERVICE_NO &&
-             !source_is_question(&engine->source, lookup))
+    else if (engine->source.service.state == SERVICE_NO && !question)
         outstanding_fail(outstanding, lookup, FAULT_OFF);
-    else if (outstanding->lanes.waiting >= (size_t)engine->conf->limits.waiting)
+    else if (outstanding->lanes.waiting >= (size_t)engine->conf->limits.waiting && !question)
         outstanding_finish(outstanding, lookup, "too many lookups are waiting for the database");
     else
         outstanding_queue(outstanding, lookup);
@@ -211,8 +211,8 @@ static void on_changed(enum pool_state state, void *context)
     struct engine *engine = context;
     if (engine->pools == NULL)
         return; /* still being made */
-    if (state != POOL_LIVE)
-        service_forget(&engine->source.service);
+    /* Another host, or another database, has a switch of its own. */
+    service_forget(&engine->source.service);
     ask_service(engine);
     look(engine);
 }
@@ -227,10 +227,10 @@ static void on_check(evutil_socket_t fd, short what, void *context)
 /* The switch may have been turned since the last round. */
 static void see_service(struct engine *engine)
 {
+    if (engine->source.service.state == SERVICE_UNKNOWN)
+        ask_service(engine);
     if (!source_has_turned(&engine->source))
         return;
-    if (engine->source.seen == SERVICE_UNKNOWN)
-        ask_service(engine);
     if (engine->source.seen == SERVICE_NO)
         outstanding_fail_waiting(&engine->outstanding, FAULT_OFF);
     look(engine);

@@ -29,8 +29,9 @@ struct pools {
     struct pool_owner owner;
     TAILQ_HEAD(entries, entry) all; /* the one in force first */
     size_t count;
-    enum pool_state state;
-    const char *host;  /* as told last */
+    enum pool_state state;       /* as told last, as are these two */
+    const struct entry *answers; /* of which connections are used first */
+    const char *host;
     uint64_t connects; /* of those that have gone */
 };
 
@@ -56,14 +57,25 @@ const char *pools_host(const struct pools *pools)
 
 /* ---- what a pool says ---- */
 
+static const struct entry *first_connected(const struct pools *pools)
+{
+    const struct entry *entry;
+    TAILQ_FOREACH(entry, &pools->all, link)
+    if (pool_count(entry->pool) > 0)
+        return entry;
+    return NULL;
+}
+
 static void tell_state(struct pools *pools)
 {
     enum pool_state state = pools_state(pools);
     const char *host = pools_host(pools);
-    if (state == pools->state && host == pools->host)
+    const struct entry *answers = first_connected(pools);
+    if (state == pools->state && host == pools->host && answers == pools->answers)
         return;
     pools->state = state;
     pools->host = host;
+    pools->answers = answers;
     pools->owner.changed(state, pools->owner.context);
 }
 
@@ -93,6 +105,8 @@ static bool free_entry(struct entry *entry, uint64_t deadline)
     struct pools *pools = entry->owner;
     TAILQ_REMOVE(&pools->all, entry, link);
     pools->count--;
+    if (pools->answers == entry)
+        pools->answers = NULL;
     pools->connects += pool_connects(entry->pool);
     if (!pool_free(entry->pool, deadline))
         return false; /* a thread hangs, and uses what would be freed */

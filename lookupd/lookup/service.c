@@ -7,6 +7,7 @@
 void service_forget(struct service *service)
 {
     service->state = SERVICE_UNKNOWN;
+    service->stale = service->asked;
 }
 
 bool service_is_missing(unsigned number)
@@ -54,6 +55,10 @@ void service_done(struct lookup *lookup, const struct answer *answer)
 {
     struct service *service = (struct service *)((char *)lookup - offsetof(struct service, lookup));
     service->asked = false;
+    if (service->stale) {
+        service->stale = false;
+        return;
+    }
     switch (answer->result) {
     case LOOKUP_FOUND:
         if (answer->len == 3 && memcmp(answer->text, "yes", 3) == 0)

@@ -20,10 +20,12 @@ struct service {
     const char *why;      /* it is SERVICE_NO */
     struct lookup lookup; /* the question */
     bool asked;           /* it is under way */
+    bool stale;           /* and was sent before the last service_forget() */
     unsigned number;      /* error of the database that ended it; 0: none, or another reason */
 };
 
-/* Nobody knows what it says: after a loss of the connections, or a sign that tables are missing. */
+/* Nobody knows what it says: with other connections, or after a sign that tables are missing. An
+ * answer that is under way says nothing any more. */
 void service_forget(struct service *service);
 
 /* The question's done(): takes what the switch says. */
