@@ -36,6 +36,17 @@ static void check_absolute(const struct check *check, const char *group, const c
                        "must be a path that begins with \"/\", and is \"%s\"", path);
 }
 
+/* A copy that is too old before the next one comes is no help, and nobody notices until it is
+ * needed. */
+static void check_ages(const struct check *check)
+{
+    const struct conf_snapshot *snapshot = &check->conf->snapshot;
+    if (snapshot->directory && snapshot->interval > 0 && snapshot->max_age <= snapshot->interval)
+        settings_error(
+            check->errors, at(config_setting_get_member(check->root, "snapshot"), "max_age"),
+            "must be more than interval, and is %d to %d", snapshot->max_age, snapshot->interval);
+}
+
 static void check_delimiter(const struct check *check)
 {
     for (const char *p = check->conf->recipient_delimiter; p != NULL && *p != '\0'; p++) {
@@ -283,5 +294,6 @@ void conf_check(const struct conf *conf, const config_setting_t *root,
     check_listeners(&check);
     check_maps(&check);
     check_absolute(&check, "snapshot", "directory", conf->snapshot.directory);
+    check_ages(&check);
     check_status(&check);
 }

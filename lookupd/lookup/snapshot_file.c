@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -273,6 +274,32 @@ static bool sync_folder(const char *directory)
     if (folder >= 0)
         close(folder);
     return good;
+}
+
+/* The folder may have been made anew since, or something been mounted there. */
+static bool is_still(const char *directory, int lock)
+{
+    struct stat ours;
+    struct stat there;
+    return fstat(lock, &ours) == 0 && stat(directory, &there) == 0 && ours.st_dev == there.st_dev &&
+           ours.st_ino == there.st_ino;
+}
+
+bool snapshot_lock(const char *directory, int *lock, struct snapshot_error *error)
+{
+    if (*lock >= 0 && is_still(directory, *lock))
+        return true;
+    if (*lock >= 0)
+        close(*lock);
+    *lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*lock < 0)
+        return failed(error, "the folder cannot be opened");
+    /* A file system that knows no locks is no reason to keep no snapshot. */
+    if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return true;
+    close(*lock);
+    *lock = -1;
+    return refused(error, "another lookupd keeps its snapshot there");
 }
 
 bool snapshot_save(const char *directory, int fd, struct snapshot_error *error)

@@ -64,6 +64,13 @@ int64_t snapshot_taken_of(int fd);
  */
 int snapshot_load(const char *directory, struct snapshot_error *error);
 
+/*
+ * Makes the folder ours alone until this process ends or closes *lock, which is -1 at first: two
+ * servers would put their copies in each other's place. False with an error: it is another's, or
+ * cannot be opened.
+ */
+bool snapshot_lock(const char *directory, int *lock, struct snapshot_error *error);
+
 /* Puts a sealed copy in the place of the folder's, or leaves that as it is. */
 bool snapshot_save(const char *directory, int fd, struct snapshot_error *error);
 

@@ -28,6 +28,8 @@ struct keeper {
     const struct keeper_start *start;
     const struct conf_snapshot *conf;
     struct snapshot *last;    /* the one in use; NULL: none */
+    int lock;                 /* of the folder; -1: it is not ours */
+    bool unsaved;             /* the disk has not got the last one, and never had another */
     char said[COPY_TEXT_MAX]; /* the trouble that was logged; empty: none since the last copy */
     uint64_t said_at;
 };
@@ -61,12 +63,18 @@ static void warn(struct keeper *keeper, const char *text)
 
 /* ---- a copy that is complete ---- */
 
-/* Somebody has taken the file away: what he sees in the tables is right. */
-static bool is_accepted(const struct keeper *keeper)
+static bool is_file_gone(const struct keeper *keeper)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/" SNAPSHOT_FILE, keeper->conf->directory);
-    return access(path, F_OK) != 0 && errno == ENOENT && access(keeper->conf->directory, F_OK) == 0;
+    return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
+/* Somebody has taken the file away: what he sees in the tables is right. */
+static bool is_accepted(const struct keeper *keeper)
+{
+    return !keeper->unsaved && is_file_gone(keeper) &&
+           access(keeper->conf->directory, R_OK | W_OK | X_OK) == 0;
 }
 
 /* Whether a map has lost so many of its rows that nobody can have meant it. */
@@ -82,13 +90,15 @@ static bool is_guarded(struct keeper *keeper, const struct snapshot *next)
             now * 100 >= before * (100 - percent))
             continue;
         char text[COPY_TEXT_MAX];
+        char accept[COPY_TEXT_MAX / 2] = "restart lookupd";
+        if (!is_file_gone(keeper))
+            snprintf(accept, sizeof accept, "remove %s/" SNAPSHOT_FILE, keeper->conf->directory);
         /* Without the new number, which changes and would make it another trouble. */
         snprintf(text, sizeof text,
                  "map %s had %llu rows with a value and has lost more than %llu percent of them; "
-                 "if that is right, remove %s/" SNAPSHOT_FILE
-                 " and the next copy is taken as it is",
+                 "if that is right, %s and the next copy is taken as it is",
                  maps->list[i].name, (unsigned long long)before, (unsigned long long)percent,
-                 keeper->conf->directory);
+                 accept);
         warn(keeper, text);
         return true;
     }
@@ -114,8 +124,10 @@ static bool save(struct keeper *keeper, int fd)
     sigaddset(&terminate, SIGTERM);
     /* So that an orderly end leaves no half a file. */
     pthread_sigmask(SIG_BLOCK, &terminate, &before);
-    bool good = snapshot_save(keeper->conf->directory, fd, &error);
+    bool good = snapshot_lock(keeper->conf->directory, &keeper->lock, &error) &&
+                snapshot_save(keeper->conf->directory, fd, &error);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    keeper->unsaved = !good && is_file_gone(keeper);
     uint64_t now = clock_now();
     if (good || (strcmp(keeper->said, error.text) == 0 && now - keeper->said_at < SAY_AGAIN))
         return good;
@@ -217,7 +229,7 @@ static bool start_beating(struct slot *slot)
 
 int keeper_run(const struct keeper_start *start)
 {
-    struct keeper keeper = {.start = start, .conf = &start->maps->conf->snapshot};
+    struct keeper keeper = {.start = start, .conf = &start->maps->conf->snapshot, .lock = -1};
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C goes to all: the parent decides */
     signal(SIGHUP, SIG_IGN);

@@ -54,6 +54,9 @@ static enum map_status failed(struct copy *copy, const struct map *map, MYSQL_ST
         number = mysql_errno(copy->mysql);
         why = number ? mysql_error(copy->mysql) : "the result broke off";
     }
+    /* A fault in the data can quote it, and it may be somebody's address. */
+    if (number != 0 && dberror_kind(number) == DBERROR_DATA && !log_is_debug())
+        why = "a fault in the data";
     snprintf(copy->text, COPY_TEXT_MAX, "map %s: all: %s (%u)", map->name, why, number);
     return dberror_kind(number) == DBERROR_CONNECTION ? MAP_NEVER : MAP_FAILED;
 }
