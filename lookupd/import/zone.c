@@ -387,7 +387,7 @@ bool zone_has_name(const struct zone *zone, const uint8_t *name)
     return at < zone->node_count && wirename_within(zone->nodes[at].name, name);
 }
 
-enum zone_place zone_find_from(const struct zone *zone, const uint8_t *name)
+enum zone_place zone_place(const struct zone *zone, const uint8_t *name)
 {
     const struct zone_node *node = zone_find(zone, name);
     if (node != NULL)
