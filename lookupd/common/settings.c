@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistr.h>
 
 #define PATH_SIZE 256
 
@@ -173,6 +174,11 @@ static const char *text_of(const struct setting *entry, const config_setting_t *
     const char *text = config_setting_get_string(setting);
     if (text[0] == '\0' && (entry->type != SETTING_STRING || entry->min > 0)) {
         settings_error(errors, setting, "must not be empty");
+        return NULL;
+    }
+    /* The file is, but "\x95" may stand in it. */
+    if (u8_check((const uint8_t *)text, strlen(text)) != NULL) {
+        settings_error(errors, setting, "an escape in it makes an octet that is not UTF-8");
         return NULL;
     }
     return text;

@@ -213,6 +213,9 @@ Test(settings, text_that_libconfig_would_misread)
     expect("text = \"a\n\nb;\n", "dir/x.conf:1: the text that begins here has no end\n");
     expect("text = \"a\";\n\x01", "dir/x.conf:2: a control character (0x01)\n");
     expect("text = \"a\";\n\n# M\xfcller", "dir/x.conf:3: a character that is not UTF-8\n");
+    expect("text = \"a\\xC3\\xBC\";", "");
+    expect("text = \"a\\x95\";",
+           "dir/x.conf:1: text: an escape in it makes an octet that is not UTF-8\n");
     expect("\xef\xbb\xbfwhole = 1;", "");
 }
 
