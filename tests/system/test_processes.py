@@ -100,7 +100,8 @@ def test_others_while_one_stands_still(site):
                         ended.append(time.monotonic() - begun)
         assert len(served) >= 8 and len(ended) >= 8, (served, ended)
         assert max(served) < 3.0  # the deadline, and one second; seldom more than 0.05
-        assert 0.9 < min(ended) and max(ended) < 5.0
+        # a second after its last sign of life, which may have been a quarter of one before
+        assert 0.7 < min(ended) and max(ended) < 5.0
         assert other in site.workers() and victim not in site.workers()
         for _ in ended:
             assert site.query("relay_domains", "d1.example.com") == (OK, "d1.example.com")

@@ -206,7 +206,14 @@ def test_larger_statement_serves_when_no_other_fits(new_sandbox):
     """max_prepared_stmt_count reached: a statement that is there already answers single lookups."""
     sandbox = new_sandbox("workers = 1;")
     sandbox.sql("INSERT INTO domain (name) VALUES ('d1.example.com')")
-    # busy clients make the connections prepare statements for several lookups, and for one
+    sandbox.stop_lookupd()
+    with open(sandbox.conf, encoding="utf-8") as file:
+        text = file.read()
+    assert "database = {" in text
+    with open(sandbox.conf, "w", encoding="utf-8") as file:
+        file.write(text.replace("database = {", "database = { connections = 1;"))
+    sandbox.start_lookupd()
+    # busy clients make the connection prepare statements for several lookups, and for one
     with Asking(sandbox, "transport", "u@d1.example.com", (OK, "relay:"), 12) as asking:
         time.sleep(1)
     assert asking.wrong == []
