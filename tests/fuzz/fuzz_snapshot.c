@@ -8,7 +8,12 @@
 #include "lookup/snapshot.h"
 #include "lookup/snapshot_file.h"
 
+#include <endian.h>
 #include <unistd.h>
+
+#define TAKEN           1
+#define TRAILER_SIZE    64
+#define TRAILER_SIZE_AT 24 /* where the size of the file stands in it */
 
 static const char *const keys[] = {"a.example", "u+x@b.a.example", "u@a.example", "x"};
 
@@ -34,23 +39,36 @@ static void ask(struct snapshot *snapshot, const char *key)
     free(lookup.candidates);
 }
 
-static int file_of(const uint8_t *data, size_t size)
+/* The trailer that a file of this size has, but for the digest: snapshot_new() does not look at it,
+ * and to make a new file and its digest for each input was most of the time. */
+static const uint8_t *trailer_of(uint64_t size)
 {
-    int fd = snapshot_memory();
-    CHECK(fd >= 0 && write(fd, data, size) == (ssize_t)size);
-    return fd;
+    static uint8_t trailer[TRAILER_SIZE];
+    static bool made;
+    if (!made) {
+        struct snapshot_error fault;
+        int fd = snapshot_memory();
+        CHECK(fd >= 0 && snapshot_seal(fd, TAKEN, &fault));
+        CHECK(pread(fd, trailer, sizeof trailer, 0) == TRAILER_SIZE);
+        close(fd);
+        made = true;
+    }
+    size = htole64(size);
+    memcpy(trailer + TRAILER_SIZE_AT, &size, sizeof size);
+    return trailer;
 }
 
-/* The same of a file that is not sealed, and so can be used again: a new one is half of the time.
- */
-static int file_again(const uint8_t *data, size_t size)
+/* A file of these octets, with a trailer or without: always the same one. */
+static int file_of(const uint8_t *data, size_t size, bool whole)
 {
-    static int fd = -1;
-    if (fd < 0)
-        fd = snapshot_memory();
-    CHECK(fd >= 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
-    CHECK(ftruncate(fd, (off_t)size) == 0);
-    return dup(fd);
+    static int file = -1;
+    size_t all = size + (whole ? TRAILER_SIZE : 0);
+    if (file < 0)
+        file = snapshot_memory();
+    CHECK(file >= 0 && pwrite(file, data, size, 0) == (ssize_t)size);
+    CHECK(!whole || pwrite(file, trailer_of(all), TRAILER_SIZE, (off_t)size) == TRAILER_SIZE);
+    CHECK(ftruncate(file, (off_t)all) == 0);
+    return dup(file);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -66,16 +84,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     const char *key = keys[data[0] % (sizeof keys / sizeof keys[0])];
     map.join = (data[0] & 0x80) != 0;
-    int fd = file_again(data + 1, size - 1);
-    struct snapshot *snapshot = snapshot_new(fd);
+    struct snapshot *snapshot = snapshot_new(file_of(data + 1, size - 1, false));
     CHECK(snapshot == NULL || snapshot_taken(snapshot) >= 0);
     snapshot_free(snapshot);
 
-    struct snapshot_error fault;
-    fd = file_of(data + 1, size - 1);
-    CHECK(snapshot_seal(fd, 1, &fault));
-    snapshot = snapshot_new(fd);
+    snapshot = snapshot_new(file_of(data + 1, size - 1, true));
     CHECK((snapshot != NULL) == (size - 1 >= 2048));
+    CHECK(snapshot == NULL || snapshot_taken(snapshot) == TAKEN);
     if (snapshot)
         ask(snapshot, key);
     snapshot_free(snapshot);
