@@ -173,7 +173,8 @@ static uint64_t copy(struct keeper *keeper)
     uint64_t interval = (uint64_t)keeper->conf->interval * CLOCK_SECOND;
     uint64_t retry = interval < RETRY * CLOCK_SECOND ? interval : RETRY * CLOCK_SECOND;
     uint64_t begun = clock_now();
-    switch (keeper_copy(keeper->start->maps, keeper->start->credentials, keeper->last, &fd, text)) {
+    const struct snapshot *before = is_accepted(keeper) ? NULL : keeper->last;
+    switch (keeper_copy(keeper->start->maps, keeper->start->credentials, before, &fd, text)) {
     case COPY_DONE:
         use(keeper, fd);
         break;

@@ -19,9 +19,9 @@ enum copy_status {
 
 /*
  * Takes a copy; blocks for as long as that takes, at most some minutes. before: the snapshot in
- * use, or NULL. A map whose `all` fails is left out, which is logged; but one that is in `before`
- * makes the copy fail, since the old rows are worth more than none. Gives a descriptor as of
- * snapshot_make_finish(), or a text that says what is wrong.
+ * use, or NULL: there is none, or it need not be kept. A map whose `all` fails is left out, which
+ * is logged; but one that is in `before` makes the copy fail, since the old rows are worth more
+ * than none. Gives a descriptor as of snapshot_make_finish(), or a text that says what is wrong.
  */
 enum copy_status keeper_copy(struct maps *maps, const struct credentials *credentials,
                              const struct snapshot *before, int *fd, char text[COPY_TEXT_MAX]);

@@ -136,6 +136,9 @@ static void on_parent(evutil_socket_t fd, short what, void *context)
             take_snapshot(worker, message.descriptors[0]);
             message.descriptors[0] = -1;
         }
+        if (message.kind == LINE_SNAPSHOT && status == LINE_SPOILED)
+            log_warning("worker %d: no descriptor is left for a new snapshot",
+                        worker->start->number);
         line_discard(&message);
     }
     if (status != LINE_END)

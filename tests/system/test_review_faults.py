@@ -223,6 +223,43 @@ def test_no_data_in_the_log(sandbox):
     assert ".example" not in sandbox.log_text()[since:]
 
 
+def test_a_map_that_stays_broken(sandbox):
+    """Its old rows keep the whole copy from being replaced, until the file is removed."""
+    sandbox.sql("CREATE OR REPLACE TABLE extra (k VARCHAR(255) PRIMARY KEY)", "INSERT INTO extra VALUES ('a.example')",
+                "GRANT SELECT ON extra TO lookupd_reader")
+    sandbox.stop_lookupd()
+    sandbox.write_conf('workers = 1; maps = { extra = { keys = "domain"; query = "SELECT k, k FROM extra WHERE k IN'
+                       ' (:domains)"; all = "SELECT k, k FROM extra"; }; };' + sandbox.settings())
+    sandbox.start_lookupd()
+    sandbox.copied()
+    since = len(sandbox.log_text())
+    sandbox.sql("DROP TABLE extra")
+    sandbox.wait_log("doesn't exist (1146): the one of ", since=since)
+    assert "this map is left out" not in sandbox.log_text()[since:]
+    os.unlink(sandbox.file)
+    sandbox.wait_log("doesn't exist (1146): this map is left out", since=since)
+    sandbox.copied()
+
+
+def test_no_descriptor_for_a_snapshot(sandbox):
+    """A worker that cannot take a copy says so, and goes on with the one before."""
+    worker = sandbox.workers()[0]
+
+    def limit(most):
+        user, group = sandbox.account()
+        as_it = {"user": user, "group": group, "extra_groups": []} if os.getuid() == 0 else {}
+        subprocess.run(["prlimit", f"--pid={worker}", f"--nofile={most}:"], check=True, timeout=20, **as_it)
+
+    since = len(sandbox.log_text())
+    limit(3)
+    sandbox.wait_log(": no descriptor is left for a new snapshot", since=since)
+    limit(1000)
+    sandbox.copied()
+    sandbox.mariadb.kill()
+    sandbox.wait_titles("answering from the snapshot")
+    assert worker in sandbox.workers() and words(sandbox, KNOWN) == [OK]
+
+
 def test_max_age_below_interval(sandbox):
     """Then there would hardly ever be a snapshot to answer from: an error of -t."""
     path = sandbox.path("ages.conf")
