@@ -1,6 +1,7 @@
 /* BIND's journals: finding what is newer than the file, checking it, applying it. */
 #include "import/journal.h"
 
+#include "common/whole.h"
 #include "import/octets.h"
 #include "import/wirename.h"
 
@@ -72,18 +73,12 @@ static enum journal_status failed(const struct journal *journal, const char *wha
 static enum journal_status read_at(const struct journal *journal, void *buffer, size_t size,
                                    size_t offset)
 {
-    for (size_t done = 0; done < size;) {
-        ssize_t n =
-            pread(journal->fd, (uint8_t *)buffer + done, size - done, (off_t)(offset + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return failed(journal, strerror(errno));
-        if (n == 0)
-            return damaged(journal, offset + done, "the file ends early, octets missing",
-                           size - done);
-        done += (size_t)n;
-    }
+    ssize_t got = whole_read(journal->fd, buffer, size, (off_t)offset);
+    if (got < 0)
+        return failed(journal, strerror(errno));
+    if ((size_t)got < size)
+        return damaged(journal, offset + (size_t)got, "the file ends early, octets missing",
+                       size - (size_t)got);
     return JOURNAL_APPLIED;
 }
 

@@ -1,5 +1,7 @@
 #include "lookup/snapshot_file.h"
 
+#include "common/whole.h"
+
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -77,39 +79,13 @@ static bool seal(int fd)
                  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0;
 }
 
-static bool write_all(int fd, const void *octets, size_t size)
-{
-    const char *at = octets;
-    while (size > 0) {
-        ssize_t written = write(fd, at, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        at += written;
-        size -= (size_t)written;
-    }
-    return true;
-}
-
 /* Reads size octets at a place. False with errno; 0 when the file ends before. */
 static bool read_all(int fd, void *octets, size_t size, off_t at)
 {
-    char *to = octets;
-    while (size > 0) {
-        ssize_t got = pread(fd, to, size, at);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            if (got == 0)
-                errno = 0;
-            return false;
-        }
-        to += got;
-        at += got;
-        size -= (size_t)got;
-    }
-    return true;
+    ssize_t got = whole_read(fd, octets, size, at);
+    if (got >= 0 && (size_t)got < size)
+        errno = 0;
+    return got == (ssize_t)size;
 }
 
 /*
@@ -125,7 +101,7 @@ static bool digest_and_copy(int from, int to, uint64_t size, unsigned char diges
         errno = ENOMEM;
     for (uint64_t at = 0; good && at < size;) {
         size_t part = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
-        good = read_all(from, chunk, part, (off_t)at) && (to < 0 || write_all(to, chunk, part));
+        good = read_all(from, chunk, part, (off_t)at) && (to < 0 || whole_write(to, chunk, part));
         if (good && EVP_DigestUpdate(context, chunk, part) != 1) {
             errno = ENOMEM;
             good = false;
@@ -154,9 +130,10 @@ bool snapshot_seal(int fd, int64_t taken, struct snapshot_error *error)
                               .taken = htole64((uint64_t)taken),
                               .size = htole64(size)};
     memcpy(trailer.magic, magic, sizeof magic);
-    if (lseek(fd, 0, SEEK_END) < 0 || !write_all(fd, &trailer, offsetof(struct trailer, digest)) ||
+    if (lseek(fd, 0, SEEK_END) < 0 ||
+        !whole_write(fd, &trailer, offsetof(struct trailer, digest)) ||
         !digest_and_copy(fd, -1, size - DIGEST_SIZE, trailer.digest) ||
-        !write_all(fd, trailer.digest, DIGEST_SIZE) || !seal(fd))
+        !whole_write(fd, trailer.digest, DIGEST_SIZE) || !seal(fd))
         return failed(error, "cannot end the copy");
     return true;
 }
@@ -222,7 +199,7 @@ static bool load(int file, int memory, struct snapshot_error *error)
         return false;
     if (!digest_and_copy(file, memory, size - DIGEST_SIZE, digest))
         return errno == 0 ? refused(error, "is cut") : failed(error, "cannot be read");
-    if (!write_all(memory, trailer.digest, DIGEST_SIZE))
+    if (!whole_write(memory, trailer.digest, DIGEST_SIZE))
         return failed(error, "cannot be kept in memory");
     /* The second at the copy: the file may have changed meanwhile. */
     if (!read_trailer(memory, size, &trailer, error))

@@ -1,6 +1,7 @@
 #include "server/handover.h"
 
 #include "common/log.h"
+#include "common/whole.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,26 +19,11 @@
 
 /* ---- making ---- */
 
-static bool put(int fd, const void *data, size_t len)
-{
-    const char *p = data;
-    while (len > 0) {
-        ssize_t n = write(fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
 /* Not by way of stdio, whose buffers would keep passwords. */
 static bool put_text(int fd, const char *text)
 {
     uint32_t len = text ? (uint32_t)strlen(text) : NO_TEXT;
-    return put(fd, &len, sizeof len) && (text == NULL || put(fd, text, len));
+    return whole_write(fd, &len, sizeof len) && (text == NULL || whole_write(fd, text, len));
 }
 
 static bool put_conf(int fd, const struct conf *conf)
@@ -63,9 +49,9 @@ static bool put_credentials(int fd, struct credentials *credentials)
     for (size_t i = 0; (text = credentials_text(credentials, i)) != NULL; i++)
         if (!put_text(fd, *text))
             return false;
-    return put(fd, &credentials->ssl, sizeof credentials->ssl) &&
-           put(fd, &credentials->ssl_verify_server_cert,
-               sizeof credentials->ssl_verify_server_cert);
+    return whole_write(fd, &credentials->ssl, sizeof credentials->ssl) &&
+           whole_write(fd, &credentials->ssl_verify_server_cert,
+                       sizeof credentials->ssl_verify_server_cert);
 }
 
 int handover_make(const struct maps *maps, struct credentials *credentials)
