@@ -104,7 +104,7 @@ Test(handover, each_difference_is_seen)
         {"\"0600\"", "\"0601\"", CONF_LISTENERS},
         {"SELECT 1, 2 FROM t\"", "SELECT 1, 2 FROM u\"", CONF_MAPS},
         {"stall = 2.5", "stall = 2.6", CONF_LIMITS},
-        {"interval = 5", "interval = 6", CONF_SNAPSHOT},
+        {"interval = 5", "interval = 4", CONF_SNAPSHOT},
     };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         const char *place = strstr(text, changes[i].from);
