@@ -159,7 +159,7 @@ def test_beyond_max_age(site):
     with open(site.sandbox.conf, encoding="utf-8") as file:
         text = file.read()
     with open(site.sandbox.conf, "w", encoding="utf-8") as file:
-        file.write(text.replace(site.sandbox.settings(), site.sandbox.settings(max_age=1)))
+        file.write(text.replace(site.sandbox.settings(), site.sandbox.settings(max_age=2)))
     site.sandbox.lookupd.send_signal(signal.SIGHUP)
     site.sandbox.wait_titles("database down, answering temporary errors", 20)
     assert site.codes("h@foreign.test", "u@any.test", "user@listed.test", "nobody@listed.test", "u@closed.test",
