@@ -35,6 +35,15 @@ class SnapshotSandbox(Sandbox):
             os.chown(self.snapshots, account.pw_uid, account.pw_gid)
         super().up(settings + self.settings(), timeout)
 
+    def begin(self):
+        """For a test: the database runs, the tables are empty, and all is live. Returns itself."""
+        if self.mariadb.pid is None:
+            self.mariadb.start()
+        self.sql("INSERT INTO service (answering) VALUES ('yes') ON DUPLICATE KEY UPDATE answering = 'yes'")
+        self.empty()
+        wait_until(self.answers, what="live")
+        return self
+
     def taken(self):
         """When the copy on the disk was taken, seconds since 1970; 0.0: there is none."""
         try:
@@ -85,6 +94,11 @@ def snapshot_sandbox(request, settings="", **snapshot):
         yield sandbox
     finally:
         _end(sandbox, request.session.testsfailed > before)
+
+
+def unguarded_sandbox(request):
+    """One for a file: two workers, a copy every second, no guard."""
+    return snapshot_sandbox(request, "workers = 2; limits = { stall = 2.0; };", guard_percent=100)
 
 
 def add_domains(sandbox, *names):

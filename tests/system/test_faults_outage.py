@@ -4,7 +4,6 @@ maps where a refusal would lose mail. Live again, no answer is the snapshot's.""
 
 import contextlib
 import os
-import shutil
 import time
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 import processes
 from clients import NOTFOUND, OK, TEMP
 from processes import wait_until
-from sandbox import Sandbox
+from snapshots import snapshot_sandbox
 from stream import ZONE, Stream
 
 
@@ -24,21 +23,8 @@ def long(*values):
 @pytest.fixture(scope="module")
 def copied(request):
     """A sandbox with a snapshot that is taken each second."""
-    import conftest
-    folder = conftest.new_folder()
-    directory = os.path.join(folder, "snapshot")
-    os.mkdir(directory, 0o755)
-    if os.getuid() == 0:
-        shutil.chown(directory, *Sandbox.account())
-    sandbox = Sandbox(os.path.join(folder, "sandbox"))
-    sandbox.copy = os.path.join(directory, "snapshot.cdb")
-    before = request.session.testsfailed
-    try:
-        sandbox.up(f'workers = 2; snapshot = {{ directory = "{directory}"; interval = 1; }};')
+    with snapshot_sandbox(request, "workers = 2;") as sandbox:
         yield sandbox
-    finally:
-        conftest._end(sandbox, request.session.testsfailed > before)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -55,28 +41,18 @@ def _stream(sandbox):
     sandbox.empty()
     # fewer rows than an earlier test had would be a case for the guard
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(sandbox.copy)
+        os.unlink(sandbox.file)
     with Stream(sandbox) as stream:
         stream.wait_live()
         yield stream
 
 
-def _file_of(path):
-    try:
-        status = os.stat(path)
-        return status.st_ino, status.st_mtime_ns
-    except FileNotFoundError:
-        return None
-
-
 @contextlib.contextmanager
 def _last_copy(sandbox, stream):
-    """Waits for two copies: the first of them is in use then, or the second. In the block the database
-    goes away, and with it the possibility of another one after the block."""
+    """In the block the database goes away, and with it the possibility of another copy after the block:
+    all workers have one that was begun in it."""
     with stream.copying():
-        for _ in range(2):
-            before = _file_of(sandbox.copy)
-            wait_until(lambda: _file_of(sandbox.copy) not in (None, before), 30, what="a new copy")
+        sandbox.copied(30)
         yield
 
 

@@ -18,7 +18,7 @@ from importing import (OURS, PROGRAM, Site, everything, finish, held, last_run, 
 from processes import wait_until
 from sql import OPERATOR, one, rows, run
 
-pytest_plugins = ("import_fixtures",)
+pytest_plugins = ("import_fixtures", "sql_fixtures")
 
 MX = "relay:"
 

@@ -21,7 +21,7 @@ from processes import is_alive, wait_until
 from sandbox import DATABASE, SCHEMA
 from sql import one, rows, run
 
-pytest_plugins = ("import_fixtures",)
+pytest_plugins = ("import_fixtures", "sql_fixtures")
 pytestmark = pytest.mark.skipif(not os.path.exists(PROGRAM), reason="lookupd-import is not built (-Dimport)")
 
 

@@ -9,7 +9,7 @@ import pytest
 from importing import PROGRAM, everything, finish, last_run, names, wait_for_lock
 from sql import ADMIN, rows, run
 
-pytest_plugins = ("import_fixtures",)
+pytest_plugins = ("import_fixtures", "sql_fixtures")
 pytestmark = pytest.mark.skipif(not os.path.exists(PROGRAM), reason="lookupd-import is not built (-Dimport)")
 
 

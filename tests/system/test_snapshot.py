@@ -11,7 +11,7 @@ import pytest
 import processes
 from clients import NOTFOUND, OK, TEMP
 from processes import wait_until
-from snapshots import add_domains, snapshot_sandbox, words
+from snapshots import add_domains, snapshot_sandbox, unguarded_sandbox, words
 from stream import Stream
 
 README = os.path.join(os.path.dirname(__file__), "..", "..", "sql", "README.md")
@@ -19,19 +19,13 @@ README = os.path.join(os.path.dirname(__file__), "..", "..", "sql", "README.md")
 
 @pytest.fixture(scope="module")
 def _shared(request):
-    with snapshot_sandbox(request, "workers = 2; limits = { stall = 2.0; };", guard_percent=100) as sandbox:
+    with unguarded_sandbox(request) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def sandbox(_shared):
-    """Two workers, a copy every second, no guard; empty tables, and all live."""
-    if _shared.mariadb.pid is None:
-        _shared.mariadb.start()
-    _shared.sql("INSERT INTO service (answering) VALUES ('yes') ON DUPLICATE KEY UPDATE answering = 'yes'")
-    _shared.empty()
-    wait_until(_shared.answers, what="live")
-    return _shared
+    return _shared.begin()
 
 
 # ---- what it answers ----

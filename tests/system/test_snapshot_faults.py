@@ -15,24 +15,18 @@ import processes
 from clients import OK, TEMP
 from conftest import new_folder
 from processes import wait_until
-from snapshots import add_domains, snapshot_sandbox, words
+from snapshots import add_domains, snapshot_sandbox, unguarded_sandbox, words
 
 
 @pytest.fixture(scope="module")
 def _shared(request):
-    with snapshot_sandbox(request, "workers = 2; limits = { stall = 2.0; };", guard_percent=100) as sandbox:
+    with unguarded_sandbox(request) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def sandbox(_shared):
-    """Two workers, a copy every second, no guard; empty tables, and all live."""
-    if _shared.mariadb.pid is None:
-        _shared.mariadb.start()
-    _shared.sql("INSERT INTO service (answering) VALUES ('yes') ON DUPLICATE KEY UPDATE answering = 'yes'")
-    _shared.empty()
-    wait_until(_shared.answers, what="live")
-    return _shared
+    return _shared.begin()
 
 
 # ---- what may happen to the file ----

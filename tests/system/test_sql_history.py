@@ -4,26 +4,14 @@ import json
 
 import pytest
 
-from sql import ADMIN, IMPORTER, OPERATOR, error_of, fresh, one, refused, rows, run
+from sql import IMPORTER, error_of, fresh, one, refused, rows, run
+
+pytest_plugins = ("sql_fixtures",)
 
 
 @pytest.fixture
 def root(mariadb):
     connection = fresh(mariadb)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def admin(mariadb, root):
-    connection = mariadb.connect(ADMIN)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def operator(mariadb, root):
-    connection = mariadb.connect(OPERATOR)
     yield connection
     connection.close()
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from sql import IMPORTER, OPERATOR, error_of, fresh, one, refused, rows, run
+from sql import IMPORTER, error_of, fresh, one, refused, rows, run
+
+pytest_plugins = ("sql_fixtures",)
 
 NS2 = "SET @lookupd_source = 'bind:ns2'"
 
@@ -27,13 +29,6 @@ def root(database):
 def importer(database, root):
     connection = database.connect(IMPORTER)
     run(connection, NS2)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
-def operator(database, root):
-    connection = database.connect(OPERATOR)
     yield connection
     connection.close()
 
