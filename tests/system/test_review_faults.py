@@ -119,7 +119,6 @@ def test_reload_into_maintenance(sandbox):
     """The database of the new configuration is being worked on, and its tables are empty."""
     sandbox.mariadb.load("other", SCHEMA)
     sandbox.sql("UPDATE other.service SET answering = 'no'")
-    sandbox.copied()
     with Asking(sandbox) as asking:
         asking.wait(20)
         with open(sandbox.conf, encoding="utf-8") as file:
@@ -185,7 +184,7 @@ def test_guard_without_a_disk(sandbox):
 
 def test_two_servers_with_one_folder(sandbox, other_host):
     """The second does not put its copy in the place of the first one's, and says so."""
-    sandbox.copied()
+    wait_until(sandbox.taken, what="a copy")
     second = Sandbox(new_folder())
     with other_host.connect(database=DATABASE) as connection, connection.cursor() as cursor:
         cursor.execute("UPDATE service SET answering = 'yes'")
@@ -231,14 +230,14 @@ def test_a_map_that_stays_broken(sandbox):
     sandbox.write_conf('workers = 1; maps = { extra = { keys = "domain"; query = "SELECT k, k FROM extra WHERE k IN'
                        ' (:domains)"; all = "SELECT k, k FROM extra"; }; };' + sandbox.settings())
     sandbox.start_lookupd()
-    sandbox.copied()
+    wait_until(sandbox.taken, what="a copy")
     since = len(sandbox.log_text())
     sandbox.sql("DROP TABLE extra")
     sandbox.wait_log("doesn't exist (1146): the one of ", since=since)
     assert "this map is left out" not in sandbox.log_text()[since:]
     os.unlink(sandbox.file)
     sandbox.wait_log("doesn't exist (1146): this map is left out", since=since)
-    sandbox.copied()
+    wait_until(sandbox.taken, what="a copy")
 
 
 def test_no_descriptor_for_a_snapshot(sandbox):
