@@ -9,7 +9,6 @@ nobody, and is stopped by its process id.
 
 import argparse
 import os
-import random
 import shlex
 import signal
 import socket
@@ -17,11 +16,11 @@ import socketserver
 import struct
 import subprocess
 import sys
-import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import processes  # noqa: E402
+from port53 import Port53  # noqa: E402
 from sandbox import free_ports  # noqa: E402
 
 OPTIONS = """\
@@ -161,28 +160,16 @@ class _Question(socketserver.BaseRequestHandler):
         data, answer_to = self.request
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as there:
             there.settimeout(5)
-            there.sendto(data, ("127.0.0.1", self.server.port))
+            there.sendto(data, ("127.0.0.1", self.server.owner.port))
             answer_to.sendto(there.recv(65535), self.client_address)
 
 
-class Port53:
-    """A named of another port, at port 53 of .address: resolv.conf knows no ports, and named listens
-    on the addresses of interfaces only. Needs root."""
+class NamedAt53(Port53):
+    """A named of another port: it listens on the addresses of interfaces only. Needs root."""
 
     def __init__(self, port):
-        for _ in range(20):
-            self.address = f"127.{random.randint(64, 254)}.{random.randint(1, 254)}.53"
-            try:
-                self.server = socketserver.ThreadingUDPServer((self.address, 53), _Question)
-                break
-            except OSError:
-                continue
-        self.server.port = port
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.port = port
+        super().__init__(_Question)
 
 
 def journal_serial(path):

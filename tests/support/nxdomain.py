@@ -4,9 +4,9 @@ smtp(8) tells a name that does not exist from a resolver that does not answer, a
 a network has only the latter.
 """
 
-import random
 import socketserver
-import threading
+
+from port53 import Port53
 
 
 class _Question(socketserver.BaseRequestHandler):
@@ -18,19 +18,8 @@ class _Question(socketserver.BaseRequestHandler):
                       self.client_address)
 
 
-class NxDomain:
-    """Listens on port 53 of .address, one of the loopback's that nobody else uses. Needs root."""
+class NxDomain(Port53):
+    """A port 53 that is asked nothing else. Needs root."""
 
     def __init__(self):
-        for _ in range(20):
-            self.address = f"127.{random.randint(64, 254)}.{random.randint(1, 254)}.53"
-            try:
-                self.server = socketserver.ThreadingUDPServer((self.address, 53), _Question)
-                break
-            except OSError:
-                continue
-        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(_Question)

@@ -7,6 +7,7 @@ sandbox       MariaDB and lookupd (scripts/sandbox), one for each test file; emp
 new_sandbox   a function that makes another one: new_sandbox("workers = 1;")
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -102,6 +103,23 @@ def _started(settings):
         _end(sandbox, True)
         raise
     return sandbox
+
+
+@contextlib.contextmanager
+def brought_up(request, make, *texts):
+    """What make(folder) makes, between its up() and its down(). What each of texts returns of it, a
+    log, is shown when a test failed."""
+    folder = new_folder()
+    made = make(folder)
+    before = request.session.testsfailed
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+        if request.session.testsfailed > before:
+            print(*(text(made) for text in texts), sep="\n---\n")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@ no wrong answer, none later than the deadline and a second, no client loses its 
 live again by itself. What single lookups show stands in test_database.py and test_review.py."""
 
 import contextlib
-import itertools
 import os
 import random
 import shutil
 import socketserver
 import struct
 import subprocess
-import threading
 import time
 
 import pymysql
@@ -19,9 +17,11 @@ import pytest
 import netproxy
 import processes
 from netproxy import Proxy
+from port53 import Port53
 from processes import wait_until
 from sandbox import Sandbox, free_ports
 from stream import ZONE, Stream
+from tls import self_signed
 
 SANDBOX_SETTINGS = "workers = 2;"
 OURS = "SELECT id FROM information_schema.PROCESSLIST WHERE user = 'lookupd'"
@@ -316,23 +316,12 @@ def test_table_altered_online(sandbox, rounds):
 
 # ---- the network, by a proxy in between ----
 
-def _certificate(folder, name):
-    """A self-signed certificate for 127.0.0.1, and its key, which the database can read."""
-    key, certificate = os.path.join(folder, name + ".key"), os.path.join(folder, name + ".pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True, timeout=30)
-    os.chmod(key, 0o644)
-    return key, certificate
-
-
 class Network:
     """A sandbox whose database listens on TCP, with TLS; lookupd reaches it through a proxy."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.key, self.certificate = _certificate(folder, "right")
+        self.key, self.certificate = self_signed(folder, "right")
         self.sandbox = Sandbox(os.path.join(folder, "sandbox"))
         self.port, door = free_ports(2)
         self.sandbox.mariadb.port = self.port
@@ -518,7 +507,7 @@ def test_server_certificate_wrong(network):
             stream.wait_live()
             sandbox.mariadb.stop(10)
             with stream.outage(), stream.phase() as refused:
-                network.with_certificate(*_certificate(network.folder, "wrong"))
+                network.with_certificate(*self_signed(network.folder, "wrong"))
                 sandbox.mariadb.start()
                 time.sleep(1)
             sandbox.mariadb.stop(10)
@@ -537,7 +526,7 @@ class _SlowResolver(socketserver.BaseRequestHandler):
 
     def handle(self):
         data, reply = self.request
-        time.sleep(self.server.delay)
+        time.sleep(self.server.owner.delay)
         end = data.index(b"\0", 12) + 5
         kind, = struct.unpack(">H", data[end - 4:end - 2])
         address = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + bytes((127, 0, 0, 1))
@@ -549,23 +538,13 @@ class _SlowResolver(socketserver.BaseRequestHandler):
 
 @contextlib.contextmanager
 def _resolver(delay):
-    """The address of a name server of our own; port 53 of it is the loopback's."""
-    for number in itertools.count():
-        address = f"127.{random.randint(64, 254)}.{random.randint(1, 254)}.53"
-        try:
-            server = socketserver.ThreadingUDPServer((address, 53), _SlowResolver)
-            break
-        except OSError:
-            if number > 20:
-                raise
-    server.daemon_threads = True
-    server.delay = delay
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    """The address of a name server of our own."""
+    resolver = Port53(_SlowResolver)
+    resolver.delay = delay
     try:
-        yield address
+        yield resolver.address
     finally:
-        server.shutdown()
-        server.server_close()
+        resolver.stop()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs port 53 and a mount of its own")

@@ -11,9 +11,9 @@ import subprocess
 
 import pytest
 
-from conftest import new_folder
+from conftest import brought_up
 from importing import OURS, PROGRAM, SOA, Site, let_hold_pass, names, prepare, zone_text
-from named import Pair, Port53, journal_serial
+from named import NamedAt53, Pair, journal_serial
 from postfix import PrivatePostfix
 from processes import wait_until
 from sandbox import Sandbox, free_ports
@@ -87,7 +87,7 @@ class Host:
     def __init__(self, folder):
         self.folder = folder
         self.pair = Pair(folder)
-        self.dns = Port53(self.pair.secondary.port)
+        self.dns = NamedAt53(self.pair.secondary.port)
         self.postfix = PrivatePostfix(os.path.join(folder, "postfix"), free_ports(1)[0])
         self.sandbox = Sandbox(os.path.join(folder, "sandbox"))
         self.primary_mx = SmtpSink("127.0.0.2")
@@ -164,17 +164,9 @@ class Host:
 
 @pytest.fixture(scope="module")
 def host(request):
-    folder = new_folder()
-    made = Host(folder)
-    before = request.session.testsfailed
-    try:
-        made.up()
+    with brought_up(request, Host, lambda made: made.pair.secondary.log()[-4000:],
+                    lambda made: made.postfix.log_text()[-4000:]) as made:
         yield made
-        if request.session.testsfailed > before:
-            print(made.pair.secondary.log()[-4000:], made.postfix.log_text()[-4000:])
-    finally:
-        made.down()
-        subprocess.run(["rm", "-rf", folder], check=False)
 
 
 @pytest.fixture

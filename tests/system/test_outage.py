@@ -3,14 +3,13 @@ lookupd. Known domains go on, unknown ones wait (451, never 5xx), foreign sender
 
 import os
 import re
-import shutil
 import signal
 import smtplib
 
 import pytest
 
 import processes
-from conftest import new_folder
+from conftest import brought_up
 from postfix import PrivatePostfix
 from processes import wait_until
 from sandbox import free_ports
@@ -93,17 +92,9 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(request):
-    folder = new_folder()
-    made = Site(folder)
-    before = request.session.testsfailed
-    try:
-        made.up()
+    with brought_up(request, Site, lambda made: made.postfix.log_text()[-20000:],
+                    lambda made: made.sandbox.log_text()[-8000:]) as made:
         yield made
-    finally:
-        made.down()
-        if request.session.testsfailed > before:
-            print(made.postfix.log_text()[-20000:], made.sandbox.log_text()[-8000:], sep="\n---\n")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_outage(site):

@@ -6,13 +6,12 @@ recipient (conf/postfix/README.md).
 
 import itertools
 import os
-import shutil
 import smtplib
 import subprocess
 
 import pytest
 
-from conftest import new_folder
+from conftest import brought_up
 from nxdomain import NxDomain
 from postfix import PrivatePostfix
 from processes import wait_until
@@ -104,17 +103,10 @@ only_chrooted = pytest.mark.parametrize("_site", ["chroot"], indirect=True)
 
 @pytest.fixture(scope="module", params=["chroot", "plain"])
 def _site(request):
-    folder = new_folder()
-    site = Site(folder, request.param == "chroot")
-    before = request.session.testsfailed
-    try:
-        site.up()
+    with brought_up(request, lambda folder: Site(folder, request.param == "chroot"),
+                    lambda site: site.postfix.log_text()[-20000:],
+                    lambda site: site.sandbox.log_text()[-5000:]) as site:
         yield site
-    finally:
-        site.down()
-        if request.session.testsfailed > before:
-            print(site.postfix.log_text()[-20000:], site.sandbox.log_text()[-5000:], sep="\n---\n")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import processes
 from clients import NOTFOUND, OK, TEMP, SocketmapClient
 from processes import wait_until
 from sandbox import free_ports
+from tls import self_signed
 
 SANDBOX_SETTINGS = "workers = 2;"
 
@@ -58,21 +59,10 @@ class Asking:
             thread.join()
 
 
-def _certificate(folder):
-    """A certificate for the server "db.test", and its key, readable by the database."""
-    key, certificate = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-                    "-keyout", key, "-out", certificate],
-                   check=True, capture_output=True, timeout=30)
-    os.chmod(key, 0o644)
-    return key, certificate
-
-
 def test_tls_connections_killed(new_sandbox, folder):
     """Over TLS, a connection that breaks must not break those that come after it."""
     sandbox = new_sandbox()
-    key, certificate = _certificate(folder)
+    key, certificate = self_signed(folder, "db")
     option_file = os.path.join(folder, "my.cnf")
     with open(option_file, "w", encoding="utf-8") as file:
         file.write(f"[client]\nssl-ca = {certificate}\nssl-verify-server-cert\n")
