@@ -43,7 +43,8 @@ static void use(size_t host)
     hosts_use(hosts, host, now);
 }
 
-/* Answers what is asked, with the states of the hosts, for so long; returns the host in use then. */
+/* Answers what is asked, with the states of the hosts, for so long; returns the host in use then.
+ */
 static size_t pass(uint64_t time, const enum host_state states[3])
 {
     for (uint64_t end = now + time; now < end; now += 50 * MS) {
