@@ -46,7 +46,7 @@ def other_host(mariadb):
     """A second server, whose tables are empty, and whose switch says that somebody works on them."""
     mariadb.load(DATABASE, SCHEMA)
     with mariadb.connect(database=DATABASE) as connection, connection.cursor() as cursor:
-        for statement in ("CREATE USER lookupd@localhost", "GRANT lookupd_reader TO lookupd@localhost",
+        for statement in ("CREATE OR REPLACE USER lookupd@localhost", "GRANT lookupd_reader TO lookupd@localhost",
                           "SET DEFAULT ROLE lookupd_reader FOR lookupd@localhost",
                           "UPDATE service SET answering = 'no'"):
             cursor.execute(statement)
