@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from clients import OK, TEMP, SocketmapClient
 from conftest import new_folder
+from private_mariadb import PrivateMariaDB
 from processes import wait_until
 from sandbox import DATABASE, SCHEMA, Sandbox
 from snapshots import add_domains, snapshot_sandbox, words
@@ -42,16 +44,22 @@ def sandbox(module_sandbox):
 
 
 @pytest.fixture(scope="module")
-def other_host(mariadb):
+def other_host():
     """A second server, whose tables are empty, and whose switch says that somebody works on them."""
-    mariadb.load(DATABASE, SCHEMA)
-    with mariadb.connect(database=DATABASE) as connection, connection.cursor() as cursor:
-        for statement in ("CREATE OR REPLACE USER lookupd@localhost", "GRANT lookupd_reader TO lookupd@localhost",
-                          "SET DEFAULT ROLE lookupd_reader FOR lookupd@localhost",
-                          "UPDATE service SET answering = 'no'"):
-            cursor.execute(statement)
-        yield mariadb
-        cursor.execute("DROP USER lookupd@localhost")
+    folder = new_folder("lookupd-mariadb-")
+    server = PrivateMariaDB(folder)
+    try:
+        server.start()
+        server.load(DATABASE, SCHEMA)
+        with contextlib.closing(server.connect(database=DATABASE)) as connection, connection.cursor() as cursor:
+            for statement in ("CREATE USER lookupd@localhost", "GRANT lookupd_reader TO lookupd@localhost",
+                              "SET DEFAULT ROLE lookupd_reader FOR lookupd@localhost",
+                              "UPDATE service SET answering = 'no'"):
+                cursor.execute(statement)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Asking(threading.Thread):
@@ -163,7 +171,8 @@ def test_the_switch_is_asked_in_a_crowd(sandbox):
 def test_guard_without_a_disk(sandbox):
     """A folder that cannot be written makes no file: that is not an administrator who has removed it."""
     sandbox.stop_lookupd()
-    os.unlink(sandbox.file)
+    with contextlib.suppress(FileNotFoundError):  # when the first copy was not done yet
+        os.unlink(sandbox.file)
     status = os.stat(sandbox.snapshots)
     os.chown(sandbox.snapshots, os.getuid(), os.getgid())
     os.chmod(sandbox.snapshots, 0o555)
