@@ -89,17 +89,14 @@ Test(rawzone, more_samples_cut)
 {
     static const struct {
         const char *zone, *file;
-        size_t step; /* octets from one cut to the next */
     } samples[] = {
-        {"cat1.example", "secA/catz/__catz___default_catalog.example_cat1.example.db", 1},
-        {"cat2.example", "secA/catz/__catz___default_catalog.example_cat2.example.db", 1},
+        {"cat1.example", "secA/catz/__catz___default_catalog.example_cat1.example.db"},
+        {"cat2.example", "secA/catz/__catz___default_catalog.example_cat2.example.db"},
         {"a-very-long-member-zone-name-to-force-hashing-of-the-file-name.subdomain.cat3.example",
-         "secA/catz/__catz__29bb977904ad7beb4fe0d80a64bedf72eed460a0b865da3cc64d606eb88363ec.db",
-         1},
+         "secA/catz/__catz__29bb977904ad7beb4fe0d80a64bedf72eed460a0b865da3cc64d606eb88363ec.db"},
         {"0/25.2.0.192.in-addr.arpa",
-         "secA/catz/__catz__eb624701fb8c359e4d5c3ee8ca804bf964af6f843dbd957f5f774172f6736ba2.db",
-         1},
-        {"bigset.example", "secA/slaves/bigset.example.db", 13},
+         "secA/catz/__catz__eb624701fb8c359e4d5c3ee8ca804bf964af6f843dbd957f5f774172f6736ba2.db"},
+        {"bigset.example", "secA/slaves/bigset.example.db"},
     };
     for (size_t i = 0; i < COUNT(samples); i++) {
         struct zone_fault fault;
@@ -110,7 +107,7 @@ Test(rawzone, more_samples_cut)
         uint8_t *data = zone_sample_load(path, &size);
         size_t count = find_sets(data, size, sets, COUNT(sets));
         cr_assert(wirename_parse(samples[i].zone, strlen(samples[i].zone), apex));
-        for (size_t cut = 0; cut < size; cut += samples[i].step) {
+        for (size_t cut = 0; cut < size; cut++) {
             bool good = read_octets(data, cut, apex, &fault, &zone);
             cr_expect_eq(good, is_set(sets, count, cut), "%s cut at %zu: %s", samples[i].file, cut,
                          fault.text);
