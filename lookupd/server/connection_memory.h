@@ -20,7 +20,7 @@ struct connection {
     bool finished; /* nothing more is read: the client's end, an error, or our stop */
     bool broken;   /* nothing more can be sent either */
     bool dirty;
-    bool paused; /* not read for now: too much is under way */
+    bool paused; /* not read while too much is under way */
     bool timed;  /* slow is pending */
     struct event reading;
     struct event writing; /* only while the client does not take what it asked for */
