@@ -168,6 +168,11 @@ bool fallback_decide(struct fallback *fallback, struct lookup *lookup, const cha
     if (result == SNAPSHOT_NO_MAP)
         return false;
     note_use(fallback, lookup->map, *fault);
+    if (result == SNAPSHOT_MAYBE) {
+        *fault = "the database does not answer, and the snapshot cannot tell whether the row of "
+                 "this key, which is not folded, is one";
+        return false;
+    }
     if (result == SNAPSHOT_ROWS || lookup->map->absent == ABSENT_NOT_FOUND)
         return true; /* no rows: "not found", as of the database */
     *fault = "the database does not answer, and the snapshot does not know this key";

@@ -110,32 +110,37 @@ bool snapshot_has(const struct snapshot *snapshot, const struct map *map, uint64
     return true;
 }
 
-/* Rows of a candidate: whether it has any. False in *good when the copy is not what it should be.
- */
-static bool take_rows(struct snapshot *snapshot, struct lookup *lookup, size_t candidate,
-                      bool *good)
+/* What the rows of a candidate come to. */
+static enum snapshot_result take_rows(struct snapshot *snapshot, struct lookup *lookup,
+                                      size_t candidate)
 {
     char key[SNAPSHOT_KEY_MAX];
     struct cdb cdb;
     struct cdb_find cursor;
     const struct candidate *from = &lookup->candidates->list[candidate];
     size_t len = snapshot_key(lookup->map, from->text, from->len, key);
-    bool seen = false;
+    enum snapshot_result result = SNAPSHOT_ABSENT;
     int found = find(snapshot, &cursor, &cdb, key, len);
     for (; found > 0; found = cdb_findnext(&cursor)) {
         const char *record = cdb_getdata(&cdb);
         size_t record_len = cdb_datalen(&cdb);
-        if (record == NULL || record_len == 0) {
-            *good = false;
-            return false;
+        if (record == NULL || record_len == 0)
+            return SNAPSHOT_NO_MAP;
+        switch (record[0]) {
+        case SNAPSHOT_VALUE:
+            decision_row(&lookup->decision, lookup->map, candidate, record + 1, record_len - 1);
+            break;
+        case SNAPSHOT_NULL:
+            decision_row(&lookup->decision, lookup->map, candidate, NULL, 0);
+            break;
+        case SNAPSHOT_UNSURE:
+            return SNAPSHOT_MAYBE;
+        default:
+            return SNAPSHOT_NO_MAP;
         }
-        bool has_value = record[0] == SNAPSHOT_VALUE;
-        seen = true;
-        decision_row(&lookup->decision, lookup->map, candidate, has_value ? record + 1 : NULL,
-                     record_len - 1);
+        result = SNAPSHOT_ROWS;
     }
-    *good = *good && found == 0;
-    return seen;
+    return found == 0 ? result : SNAPSHOT_NO_MAP;
 }
 
 enum snapshot_result snapshot_lookup(struct snapshot *snapshot, struct lookup *lookup)
@@ -143,14 +148,11 @@ enum snapshot_result snapshot_lookup(struct snapshot *snapshot, struct lookup *l
     const struct candidates *candidates = lookup->candidates;
     if (!snapshot_has(snapshot, lookup->map, NULL, NULL))
         return SNAPSHOT_NO_MAP;
-    bool good = true;
-    for (size_t i = 0; i < candidates->count && good; i++) {
-        enum key_list list = (enum key_list)candidates->list[i].list;
-        if (query_names(lookup->map->query, list) && take_rows(snapshot, lookup, i, &good) && good)
-            return SNAPSHOT_ROWS;
-    }
-    if (good)
-        return SNAPSHOT_ABSENT;
-    decision_clear(&lookup->decision);
-    return SNAPSHOT_NO_MAP;
+    enum snapshot_result result = SNAPSHOT_ABSENT;
+    for (size_t i = 0; i < candidates->count && result == SNAPSHOT_ABSENT; i++)
+        if (query_names(lookup->map->query, (enum key_list)candidates->list[i].list))
+            result = take_rows(snapshot, lookup, i);
+    if (result != SNAPSHOT_ROWS)
+        decision_clear(&lookup->decision);
+    return result;
 }

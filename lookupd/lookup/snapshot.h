@@ -35,6 +35,7 @@ bool snapshot_has(const struct snapshot *snapshot, const struct map *map, uint64
 enum snapshot_result {
     SNAPSHOT_NO_MAP, /* it knows nothing of this map */
     SNAPSHOT_ABSENT, /* no candidate has a row */
+    SNAPSHOT_MAYBE,  /* there is a row of which it cannot tell whether the database finds it */
     SNAPSHOT_ROWS    /* the lookup's decision has got its rows */
 };
 

@@ -19,7 +19,7 @@
 #define SNAPSHOT_FILE    "snapshot.cdb"
 #define SNAPSHOT_PARTIAL "snapshot.cdb.new"
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 /* A cdb file counts octets in 32 bits. */
 #define SNAPSHOT_SIZE_MAX UINT32_MAX
 
@@ -30,9 +30,14 @@
 #define SNAPSHOT_NAME_MAX 255 /* octets of a map's name */
 #define SNAPSHOT_KEY_MAX  (SNAPSHOT_NAME_MAX + 1 + CANDIDATE_LEN_MAX)
 
-/* The first octet of a row's record: its value follows, or it is NULL. */
-#define SNAPSHOT_VALUE 'v'
-#define SNAPSHOT_NULL  'n'
+/*
+ * The first octet of a row's record: its value follows; or it is NULL; or the row's key is not
+ * folded in the table, and whether a lookup would find it there is for the column's collation to
+ * say, which the snapshot does not know.
+ */
+#define SNAPSHOT_VALUE  'v'
+#define SNAPSHOT_NULL   'n'
+#define SNAPSHOT_UNSURE 'u'
 
 struct snapshot_map_record {
     unsigned char fingerprint[MAP_FINGERPRINT];

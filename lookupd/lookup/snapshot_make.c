@@ -22,7 +22,7 @@ struct snapshot_make {
     struct cdb_make cdb;
     int fd;
     int64_t taken;
-    uint64_t rows, values; /* of the map that is being added */
+    uint64_t rows, values, unsure; /* of the map that is being added */
     uint64_t all_rows;
     uint64_t buckets[BUCKETS];
 };
@@ -82,13 +82,15 @@ bool snapshot_make_row(struct snapshot_make *make, const struct map *map, const 
                  SAME_KEY_MOST);
         return false;
     }
-    record[0] = value ? SNAPSHOT_VALUE : SNAPSHOT_NULL;
+    bool unsure = folded_len != key_len || memcmp(folded, key, key_len) != 0;
+    record[0] = unsure ? SNAPSHOT_UNSURE : value ? SNAPSHOT_VALUE : SNAPSHOT_NULL;
     size_t record_len = 1;
-    if (value) {
+    make->unsure += unsure;
+    make->values += value != NULL;
+    if (value && !unsure) {
         size_t kept = value_len <= ANSWER_VALUE_MAX ? value_len : ANSWER_VALUE_MAX + 1;
         memcpy(record + 1, value, kept);
         record_len += kept;
-        make->values++;
     }
     make->rows++;
     return add(make, full, len, record, record_len, error);
@@ -114,6 +116,12 @@ void snapshot_make_skip(struct snapshot_make *make)
 {
     make->rows = 0;
     make->values = 0;
+    make->unsure = 0;
+}
+
+uint64_t snapshot_make_unsure(const struct snapshot_make *make)
+{
+    return make->unsure;
 }
 
 int snapshot_make_finish(struct snapshot_make *make, struct snapshot_error *error)

@@ -12,12 +12,15 @@ struct snapshot_make *snapshot_make_new(int64_t taken, struct snapshot_error *er
 
 /*
  * Adds a row of a map, its key as it stands in the table: one that no lookup can ask for is left
- * out. value NULL: "not found". False with an error: then the map cannot be part of the copy, but
- * others can unless the copy is full.
+ * out; of one that is not folded only that it is there is kept. value NULL: "not found". False with
+ * an error: then the map cannot be part of the copy, but others can unless the copy is full.
  */
 bool snapshot_make_row(struct snapshot_make *make, const struct map *map, const char *key,
                        size_t key_len, const char *value, size_t value_len,
                        struct snapshot_error *error);
+
+/* How many rows of the map that is being added have keys that are not folded. */
+uint64_t snapshot_make_unsure(const struct snapshot_make *make);
 
 /* Says that all rows of a map have been added since the end of the map before. Without this, the
  * map is not in the copy, whatever was added. */

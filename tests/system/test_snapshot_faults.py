@@ -12,7 +12,7 @@ import pymysql
 import pytest
 
 import processes
-from clients import OK, TEMP
+from clients import NOTFOUND, OK, TEMP
 from conftest import new_folder
 from processes import wait_until
 from snapshots import add_domains, snapshot_sandbox, unguarded_sandbox, words
@@ -50,7 +50,7 @@ def test_what_happens_to_the_file(sandbox):
         for octets, says in ((good[:3000], "is no snapshot, or is cut"), (b"", "is no snapshot, or is cut"),
                              (os.urandom(5000), "is no snapshot, or is cut"),
                              (good[:2100] + b"x" + good[2101:], "is damaged"),
-                             (version, "has version 9 of the format, and this lookupd knows version 1")):
+                             (version, "has version 9 of the format, and this lookupd knows version 2")):
             _garbage(sandbox.file, octets)
             assert client.query("relay_domains", "a.example") == (OK, "a.example")
             assert client.query("transport", "u@a.example") == (OK, "relay:")
@@ -95,6 +95,31 @@ def test_other_maps(sandbox):
         with open(sandbox.conf, "w", encoding="utf-8") as file:
             file.write(before)
         sandbox.start_lookupd(wait=False)
+
+
+def test_keys_that_are_not_folded(request):
+    """Whether a lookup finds such a row is for its collation to say, and the snapshot says neither."""
+    rows = "(SELECT 'Upper.Example' AS k UNION SELECT 'lower.example')"
+    maps = "".join(
+        f"{name} = {{ keys = \"domain\"; value = \"text\"; absent = \"notfound\"; "
+        f"query = \"SELECT k, 'v' FROM (SELECT {column} AS k FROM {rows} r) t WHERE k IN (:domains)\"; "
+        f"all = \"SELECT {column}, 'v' FROM {rows} r\"; }};"
+        for name, column in (("binary", "BINARY k"), ("nocase", "k COLLATE utf8mb4_general_ci"),
+                             ("lower", "LOWER(k)")))
+    with snapshot_sandbox(request, f"maps = {{ {maps} }};") as sandbox:
+        sandbox.copied()
+
+        def ask(name):
+            return [sandbox.query(name, key)[0]
+                    for key in ("upper.example", "lower.example", "other.example")]
+
+        assert [ask(name) for name in ("binary", "nocase", "lower")] == \
+            [[NOTFOUND, OK, NOTFOUND], [OK, OK, NOTFOUND], [OK, OK, NOTFOUND]]
+        sandbox.mariadb.kill()
+        sandbox.wait_titles("answering from the snapshot")
+        assert [ask(name) for name in ("binary", "nocase", "lower")] == \
+            [[TEMP, OK, NOTFOUND], [TEMP, OK, NOTFOUND], [OK, OK, NOTFOUND]]
+        sandbox.wait_log("snapshot: map binary: all: 1 rows have keys that are not folded")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts")
