@@ -1,6 +1,7 @@
 #include "lookup/connect.h"
 
 #include "lookup/answer.h"
+#include "lookup/dberror.h"
 #include "lookup/map.h"
 #include "lookup/statement.h"
 
@@ -241,14 +242,6 @@ static void report(struct settings_errors *errors, const struct map *map, const 
     errors->report(line, errors->context);
 }
 
-/* Says nothing about the statement: another time it may go well. */
-static bool stands_in_the_way(unsigned number)
-{
-    return (number >= CR_MIN_ERROR && number <= CR_MAX_ERROR) || number == ER_LOCK_WAIT_TIMEOUT ||
-           number == ER_LOCK_DEADLOCK || number == ER_QUERY_INTERRUPTED ||
-           number == ER_STATEMENT_TIMEOUT;
-}
-
 bool connect_check_maps(struct maps *maps, const struct credentials *credentials,
                         struct settings_errors *errors, struct connect_error *error)
 {
@@ -264,7 +257,7 @@ bool connect_check_maps(struct maps *maps, const struct credentials *credentials
             break;
         if (!statement_check(statement, &number, text, sizeof text)) {
             report(errors, &maps->list[i], text);
-            if (stands_in_the_way(number)) {
+            if (number != 0 && dberror_is_passing(number)) {
                 reached = false;
                 error->number = number;
                 snprintf(error->text, sizeof error->text, "%s", text);

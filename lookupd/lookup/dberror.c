@@ -76,3 +76,19 @@ enum dberror_kind dberror_kind(unsigned number)
         return DBERROR_DATA;
     }
 }
+
+bool dberror_is_passing(unsigned number)
+{
+    switch (dberror_kind(number)) {
+    case DBERROR_CONNECTION:
+    case DBERROR_STATEMENTS:
+    case DBERROR_REPREPARE:
+    case DBERROR_HOST:
+        return number != ER_PS_MANY_PARAM;
+    case DBERROR_QUERY:
+    case DBERROR_DATA:
+        break;
+    }
+    return number == ER_LOCK_WAIT_TIMEOUT || number == ER_LOCK_DEADLOCK ||
+           number == ER_QUERY_INTERRUPTED || number == ER_STATEMENT_TIMEOUT;
+}

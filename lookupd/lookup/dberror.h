@@ -2,6 +2,8 @@
 #ifndef LOOKUPD_DBERROR_H
 #define LOOKUPD_DBERROR_H
 
+#include <stdbool.h>
+
 enum dberror_kind {
     DBERROR_CONNECTION, /* the connection is dead, or in doubt: close it; the query may be repeated
                          */
@@ -13,5 +15,8 @@ enum dberror_kind {
 };
 
 enum dberror_kind dberror_kind(unsigned number);
+
+/* Whether the error says nothing about the statement: another time the same may go well. */
+bool dberror_is_passing(unsigned number);
 
 #endif

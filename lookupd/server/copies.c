@@ -60,6 +60,9 @@ void copies_end(struct copies *copies)
 
 void copies_change(struct copies *copies, const struct conf *conf)
 {
+    /* What is on the disk is what the guard holds the first copy against. */
+    if (is_wanted(conf) && copies->fd < 0)
+        load(copies, conf);
     if (is_wanted(conf) && child_is_wanted(copies->keeper))
         child_restart(copies->keeper, GRACE);
     else

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -234,8 +233,6 @@ int keeper_run(const struct keeper_start *start)
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_IGN); /* Ctrl-C goes to all: the parent decides */
     signal(SIGHUP, SIG_IGN);
-    /* A copy under way ends with the parent; between two, the line says so. */
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (!start_beating(start->slot)) {
         log_error("snapshot keeper: cannot start a thread");
         return EX_OSERR;

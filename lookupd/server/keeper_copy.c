@@ -285,7 +285,8 @@ bool keeper_copy_check(struct maps *maps, const struct credentials *credentials,
     MYSQL *mysql = connect_open(maps->conf, credentials, error);
     if (mysql == NULL)
         return false;
-    for (size_t i = 0; i < maps->count; i++) {
+    bool reached = true;
+    for (size_t i = 0; i < maps->count && reached; i++) {
         const char *all = maps->conf->maps[i].all;
         MYSQL_STMT *stmt = all ? mysql_stmt_init(mysql) : NULL;
         if (stmt == NULL)
@@ -293,7 +294,11 @@ bool keeper_copy_check(struct maps *maps, const struct credentials *credentials,
         char line[900];
         bool prepared = mysql_stmt_prepare(stmt, all, strlen(all)) == 0;
         const char *fault = prepared ? shape_fault(stmt) : mysql_stmt_error(stmt);
-        if (fault) {
+        if (!prepared && dberror_is_passing(mysql_stmt_errno(stmt))) {
+            reached = false;
+            error->number = mysql_stmt_errno(stmt);
+            snprintf(error->text, sizeof error->text, "%s", fault);
+        } else if (fault) {
             snprintf(line, sizeof line, "%s: maps.%s.all: %s", maps->list[i].where,
                      maps->list[i].name, fault);
             errors->count++;
@@ -302,5 +307,5 @@ bool keeper_copy_check(struct maps *maps, const struct credentials *credentials,
         mysql_stmt_close(stmt);
     }
     mysql_close(mysql);
-    return true;
+    return reached;
 }

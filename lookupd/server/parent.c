@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -66,6 +67,17 @@ static int run_worker(const struct child_start *child)
 static const struct child_kind worker_kind = {
     .name = "worker", .numbered = true, .run = run_worker};
 
+/*
+ * For those that serve nobody: clients must not wait in a socket that only this process has left
+ * open, nor must it keep the next lookupd from its address. Ends with the parent, whatever it waits
+ * for.
+ */
+static void leave_clients(const struct parent *parent)
+{
+    listeners_close(parent->start->set.listeners, false);
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+}
+
 static int run_keeper(const struct child_start *child)
 {
     const struct parent *parent = child->context;
@@ -76,8 +88,7 @@ static int run_keeper(const struct child_start *child)
         .slot = child->slot,
         .parent = child->line,
     };
-    /* It serves nobody: clients must not wait in a socket that only this process has left open. */
-    listeners_close(parent->start->set.listeners, false);
+    leave_clients(parent);
     return keeper_run(&start);
 }
 
@@ -93,7 +104,7 @@ static int run_checker(const struct child_start *child)
 {
     const struct parent *parent = child->context;
     struct connect_error error;
-    signal(SIGTERM, SIG_DFL);
+    leave_clients(parent);
     setproctitle("checking the queries");
     /* A database that cannot be reached is reported by the workers, who go on trying. */
     (void)proof_queries(parent->start->set.maps, parent->start->set.credentials, report_error,
@@ -112,6 +123,7 @@ static const struct child_kind checker_kind = {
 static int run_prover(const struct child_start *child)
 {
     const struct parent *parent = child->context;
+    leave_clients(parent);
     return reload_prove(parent->start->file, &parent->start->set, child->line);
 }
 

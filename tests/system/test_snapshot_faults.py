@@ -122,6 +122,23 @@ def test_keys_that_are_not_folded(request):
         sandbox.wait_log("snapshot: map binary: all: 1 rows have keys that are not folded")
 
 
+def test_a_reload_that_turns_it_on(request):
+    """What is on the disk counts: the guard holds the first copy against it, and outages begin with it."""
+    with snapshot_sandbox(request, "workers = 1;") as sandbox:
+        add_domains(sandbox, *(f"d{number}.example" for number in range(4)))
+        sandbox.copied()
+        sandbox.stop_lookupd()
+        sandbox.write_conf("workers = 1;" + sandbox.settings(interval=0))
+        sandbox.start_lookupd()
+        sandbox.sql("DELETE FROM domain WHERE name <> 'd0.example'")
+        sandbox.write_conf("workers = 1;" + sandbox.settings())
+        os.kill(sandbox.lookupd.pid, signal.SIGHUP)
+        sandbox.wait_log("map relay_domains had 4 rows with a value and has lost more than 50 percent of them")
+        sandbox.mariadb.kill()
+        sandbox.wait_titles("answering from the snapshot")
+        assert words(sandbox, "d0.example", "d3.example", "other.example") == [OK, OK, TEMP]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts")
 def test_disk_full(request):
     """The copy is used, the file stays as it was, and a warning says so; with room again it is written."""
