@@ -14,6 +14,27 @@ from sandbox import Sandbox
 TRAILER = struct.Struct("<8sIIQQ32s")  # magic, version, 0, taken, size, digest
 
 
+def _taken_of(path):
+    """When a copy was taken, seconds since 1970; 0.0: there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(-TRAILER.size, os.SEEK_END)
+            return TRAILER.unpack(file.read())[3] / 1e9
+    except (OSError, struct.error):
+        return 0.0
+
+
+def _taken_in(pid):
+    """The same for the copy that a process has in memory."""
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                if os.readlink(os.path.join(folder, name)).startswith("/memfd:lookupd-snapshot"):
+                    return _taken_of(os.path.join(folder, name))
+    return 0.0
+
+
 class SnapshotSandbox(Sandbox):
     """Its snapshots are in .snapshots; interval: seconds between two."""
 
@@ -46,20 +67,19 @@ class SnapshotSandbox(Sandbox):
 
     def taken(self):
         """When the copy on the disk was taken, seconds since 1970; 0.0: there is none."""
-        try:
-            with open(self.file, "rb") as file:
-                octets = file.read()
-            return TRAILER.unpack(octets[-TRAILER.size:])[3] / 1e9
-        except (FileNotFoundError, struct.error):
-            return 0.0
+        return _taken_of(self.file)
 
     def copied(self, timeout=15):
-        """Waits until what is in the tables now is in the snapshot of every worker."""
+        """Waits until what is in the tables now is in the snapshot on the disk, and of every worker."""
         since = time.time()
-        # two of them: workers may get the first a moment after the disk has it
-        for _ in range(2):
-            begun = max(since, self.taken() + 0.001)
-            wait_until(lambda begun=begun: self.taken() >= begun, timeout, 0.05, "a new copy")
+        wait_until(lambda: self.taken() >= since, timeout, 0.05, "a new copy")
+        if os.getuid() == 0:
+            wait_until(lambda: all(_taken_in(pid) >= since for pid in self.workers() or [0]), timeout, 0.02,
+                       "a new copy in every worker")
+            return
+        # nobody else may look into them: they had time enough for the first when there is another
+        since = self.taken() + 0.001
+        wait_until(lambda: self.taken() >= since, timeout, 0.05, "another copy")
 
     def copied_in_memory(self, timeout=15):
         """The same where nothing reaches the disk: by the keeper's title."""
