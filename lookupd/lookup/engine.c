@@ -148,7 +148,7 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     case DBERROR_CONNECTION:
         if (end->number == ER_NET_PACKET_TOO_LARGE)
             (void)use_smaller(engine, step);
-        outstanding_retry(outstanding, lookups, count, clock_now());
+        outstanding_retry(outstanding, lookups, count, end->given_up ? 0 : clock_now());
         pools_lose(engine->pools, session, end->text);
         break;
     case DBERROR_REPREPARE:

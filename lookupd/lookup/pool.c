@@ -58,8 +58,10 @@ static void set_state(struct pool *pool, enum pool_state state)
  */
 static void close_others(struct pool *pool, size_t host)
 {
-    static const struct session_end end = {
-        .kind = DBERROR_CONNECTION, .number = CR_SERVER_LOST, .text = "another host is used now"};
+    static const struct session_end end = {.kind = DBERROR_CONNECTION,
+                                           .number = CR_SERVER_LOST,
+                                           .given_up = true,
+                                           .text = "another host is used now"};
     bool full = pool->sessions.count + 1 >= pool->sessions.most;
     pool->moving = true;
     for (size_t i = pool->sessions.count; i-- > 0;) {

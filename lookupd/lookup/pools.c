@@ -161,6 +161,7 @@ static void give_up(struct entry *entry)
 {
     static const struct session_end end = {.kind = DBERROR_CONNECTION,
                                            .number = CR_SERVER_LOST,
+                                           .given_up = true,
                                            .text = "its settings changed several times"};
     while (pool_count(entry->pool) > 0) {
         struct session *session = pool_session(entry->pool, 0);

@@ -21,6 +21,8 @@ struct session_end {
     bool good; /* every lookup of the batch can be decided */
     enum dberror_kind kind;
     unsigned number;
+    /* It was not broken, but given up for others, which are there or come: those may be older. */
+    bool given_up;
     const char *text; /* borrowed, for a log: may hold parts of keys where kind is DBERROR_DATA */
 };
 

@@ -43,14 +43,14 @@ class Site:
         self.replica.stop()
         conftest._end(self.sandbox, failed)
 
-    def restart(self, hosts, settings="", wait=True):
+    def restart(self, hosts, settings="", wait=True, deadline=2.0):
         """lookupd anew, with these hosts; the log begins anew too."""
         self.sandbox.stop_lookupd()
         with open(self.sandbox.log, "w", encoding="utf-8"):
             pass
         names = ", ".join('"%s"' % self.name(host) for host in hosts)
-        self.sandbox.write_conf('workers = 2; database = { hosts = ( %s ); name = "lookupd"; '
-                                'user = "lookupd"; %s };' % (names, settings))
+        self.sandbox.write_conf('workers = 2; deadline = %.1f; database = { hosts = ( %s ); name = "lookupd"; '
+                                'user = "lookupd"; %s };' % (deadline, names, settings))
         self.sandbox.start_lookupd(wait=wait)
 
     @staticmethod
@@ -135,6 +135,16 @@ def test_primary_hangs(site):
     stream.check()
     assert meanwhile.longest < 2.5, meanwhile
     assert well.temporary == 0 and well.longest < 1, well
+
+
+def test_one_connection(site):
+    """The only connection to the next host is made before the question is given up on the first."""
+    site.restart([site.primary, site.replica], "connections = 1;", deadline=5)
+    with site.sandbox.socketmap() as client:
+        assert client.query("relay_domains", NAME) == (OK, NAME)
+        site.primary.freeze()
+        assert client.query("relay_domains", NAME) == (OK, NAME)
+    site.primary.cont()
 
 
 def test_first_host_hangs_at_the_start(site):
