@@ -274,6 +274,13 @@ static bool change_over(struct parent *parent, int configuration)
     return true;
 }
 
+static void say_not_reloaded(const struct parent *parent)
+{
+    if (parent->stops == 0)
+        log_warning("%s: not reloaded: the configuration before stays in force",
+                    parent->start->file);
+}
+
 /* The child said what it had to say. */
 static void on_prover_ended(struct child *child, int status, void *context)
 {
@@ -295,16 +302,21 @@ static void on_prover_ended(struct child *child, int status, void *context)
     }
     if (sent)
         line_discard(&message);
-    if (!good && parent->stops == 0)
-        log_warning("%s: not reloaded: the configuration before stays in force",
-                    parent->start->file);
+    if (!good)
+        say_not_reloaded(parent);
     end_reload(parent);
 }
 
 static void watch_reload(struct parent *parent)
 {
-    if (parent->prove_until && clock_now() >= parent->prove_until)
-        child_want(parent->prover, false, CLOCK_SECOND);
+    if (parent->prove_until == 0 || clock_now() < parent->prove_until)
+        return;
+    child_want(parent->prover, false, CLOCK_SECOND);
+    if (child_pid(parent->prover))
+        return;
+    /* It could not even begin: no process was to be had. Nobody else will say that this is over. */
+    say_not_reloaded(parent);
+    end_reload(parent);
 }
 
 /* ---- signals ---- */
@@ -363,12 +375,12 @@ int parent_run(struct parent_start *start)
         log_fatal("no memory");
         return EX_OSERR;
     }
+    if (start->ready)
+        start->ready(start->context);
     watch(&parent); /* starts them */
     set_title(&parent);
     log_info("version %s, %zu workers", LOOKUPD_VERSION, parent.worker_count);
     notify_systemd("READY=1");
-    if (start->ready)
-        start->ready(start->context);
 
     while (parent.stops == 0 || children_any(parent.children)) {
         wait_for_signal(&parent);

@@ -13,7 +13,10 @@
 struct parent_start {
     struct reload_set set; /* the caller's again at the end, as the last reload has left it */
     const char *file;      /* what SIGHUP reads */
-    /* Called once all workers have been started; may be NULL. */
+    /*
+     * Called once, when nothing can fail any more and before any process is forked, which would
+     * keep what this closes; may be NULL. Clients that come now wait for a worker.
+     */
     void (*ready)(void *context);
     void *context;
 };

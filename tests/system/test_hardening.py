@@ -64,7 +64,11 @@ def _terminal(pid):
 
 
 def _descriptors(pid):
-    return {int(name): os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+    found = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+    return found
 
 
 def _daemon(conf):
@@ -128,11 +132,16 @@ def test_started_badly(site, foreground):
             assert not any("leaked" in path for path in _descriptors(pid).values())
             assert not any(path.startswith("/dev/pt") for path in _descriptors(pid).values())
             assert max(_descriptors(pid)) < 60, _descriptors(pid)
+            if not foreground:  # or whoever reads what it writes would wait for its end
+                assert [_descriptors(pid)[number] for number in range(3)] == ["/dev/null"] * 3
             if pid == parent and foreground:
                 assert _terminal(pid) != 0  # so that Ctrl-C reaches it: or this test shows nothing
             else:
                 assert _terminal(pid) == 0
                 assert processes._stat(pid)[3] != str(pid) or pid != parent  # leads no session
+        pipes = [{path for path in _descriptors(pid).values() if path.startswith("pipe:")}
+                 for pid in workers]
+        assert not pipes[0] & pipes[1]  # none of their parent's, on which its starter waits
         os.kill(workers[0], 9)  # one that comes later is no different
         wait_until(lambda: workers[0] not in site.workers() and len(site.workers()) == 2)
         for pid in site.workers():

@@ -145,6 +145,37 @@ def test_parent_killed_under_load(site):
     stream.check(lost=None, refused=None)
 
 
+@pytest.mark.parametrize("what", ["the queries", "a new configuration"])
+def test_parent_killed_during_a_check(site, what):
+    """What checks queries or a configuration, and may have to wait, holds no socket of clients: they
+    are refused at once, and another lookupd can take over."""
+    with site.connect() as connection, connection.cursor() as cursor:
+        if what == "the queries":
+            site.stop_lookupd()
+        cursor.execute("LOCK TABLES domain WRITE")
+        if what == "the queries":
+            site.start_lookupd(wait=False)
+        else:
+            site.lookupd.send_signal(signal.SIGHUP)
+        check, = wait_until(lambda: [pid for pid in processes.children(site.lookupd.pid)
+                                     if processes.title(pid).startswith(f"lookupd: checking {what}")])
+        os.kill(check, signal.SIGSTOP)
+        wait_until(lambda: processes._stat(check)[0] == "T", what="it has stopped")
+    others = set(processes.children(site.lookupd.pid)) - {check}
+    try:
+        os.kill(site.lookupd.pid, signal.SIGKILL)
+        site.lookupd.wait(5)
+        wait_until(lambda: not any(processes.is_alive(pid) for pid in others), 10,
+                   what="the workers have ended")
+        with pytest.raises(ConnectionRefusedError):
+            site.socketmap()
+        site.start_lookupd()
+        assert processes.is_alive(check)
+    finally:
+        os.kill(check, signal.SIGCONT)
+    wait_until(lambda: not processes.is_alive(check), 10, what="the check has ended")
+
+
 def _limit(pid, name, most):
     """Sets a soft limit of a running process; as its own user, who always may."""
     with open(f"/proc/{pid}/status", encoding="utf-8") as file:
@@ -202,3 +233,16 @@ def test_no_processes_to_be_had(site):
     _limit(site.lookupd.pid, "nproc", 10000)
     _wait_complete(site, [victim], timeout=15)
     assert other in site.workers()
+
+
+@pytest.mark.long
+def test_no_process_for_a_reload(site):
+    """A reload that cannot begin comes to its end all the same, and the next one is done."""
+    if os.getuid() != 0:
+        return
+    _limit(site.lookupd.pid, "nproc", 1)
+    site.lookupd.send_signal(signal.SIGHUP)
+    wait_until(lambda: "not reloaded" in site.log_text(), 60)
+    _limit(site.lookupd.pid, "nproc", 10000)
+    site.lookupd.send_signal(signal.SIGHUP)
+    wait_until(lambda: "nothing has changed" in site.log_text(), 15)
