@@ -228,6 +228,14 @@ static bool open_inet(struct listener *listener, const struct opening *opening,
     return good && (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(opening, "listen"));
 }
 
+/* Not so where a socket unit says Accept=yes or ListenDatagram=: accept() would fail for ever. */
+static bool takes_connections(int fd)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
+}
+
 /* A socket that systemd has passed under a name (FileDescriptorName=). */
 static bool open_systemd(struct listener *listener, const struct opening *opening, const char *name)
 {
@@ -242,6 +250,9 @@ static bool open_systemd(struct listener *listener, const struct opening *openin
             socklen_t size = sizeof bound;
             if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
                 return fault(opening, "not a socket");
+            if (!takes_connections(fd))
+                return fault_text(opening, "the socket of systemd does not listen: its unit needs "
+                                           "ListenStream= and Accept=no");
             if (bound.ss_family != AF_UNIX)
                 set_tcp_options(fd);
             /* A copy: at a reload the same descriptor may be asked for again. */

@@ -343,6 +343,20 @@ def test_socket_that_systemd_has_not_passed(site):
         assert done.returncode == 69 and "systemd has passed no socket" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("kind", ["socket.SOCK_STREAM", "socket.SOCK_DGRAM"])
+def test_socket_of_systemd_that_does_not_listen(site, kind):
+    """As of a unit with Accept=yes or ListenDatagram=: refused, and not asked for clients for ever."""
+    site.write_conf('listeners = ({ protocol = "socketmap"; address = "systemd:first"; });')
+    started = _start(site, ACTIVATE.replace("server.listen(64)", "pass").replace(
+        "socket.socket()", f"socket.socket(type={kind})"), "0", "-f")
+    try:
+        assert started.wait(20) == 69
+    finally:
+        started.kill()
+        started.wait(10)
+    assert "does not listen" in site.log_text()
+
+
 def test_ends_are_told_in_words(site):
     """Each way in which a worker can end has its words in the log."""
     site.write_conf("workers = 1; limits = { stall = 1.0; };")
