@@ -6,12 +6,14 @@
 #include "lookup/statement.h"
 
 #include <errmsg.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <mysqld_error.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A statement ends a little before its lookups do: giving up a connection is then rare. */
 #define STATEMENT_TIME_SHARE 0.9
@@ -121,6 +123,27 @@ static bool check_schema(MYSQL *mysql, const char *host, struct connect_error *e
     return false;
 }
 
+/* Connector/C says why a file could not be read, but not which: we do, when it is one of these. */
+static void name_tls_file(struct connect_error *error, const struct credentials *cred,
+                          const char *host)
+{
+    const struct {
+        const char *option, *path;
+    } files[] = {{"ssl-ca", cred->ssl_ca},
+                 {"ssl-capath", cred->ssl_capath},
+                 {"ssl-cert", cred->ssl_cert},
+                 {"ssl-key", cred->ssl_key},
+                 {"ssl-crl", cred->ssl_crl}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        if (files[i].path == NULL || access(files[i].path, R_OK) == 0)
+            continue;
+        error->number = 0;
+        snprintf(error->text, sizeof error->text, "%s: %s: %.300s: %s", host, files[i].option,
+                 files[i].path, strerror(errno));
+        return;
+    }
+}
+
 static MYSQL *log_in(const char *host, const struct conf *conf, const struct credentials *cred,
                      struct connect_error *error)
 {
@@ -151,6 +174,8 @@ static MYSQL *log_in(const char *host, const struct conf *conf, const struct cre
         return mysql;
     if (!connected) {
         set_error(error, mysql, host);
+        if (error->number == CR_SSL_CONNECTION_ERROR)
+            name_tls_file(error, cred, host);
     } else {
         /* Connector/C goes on in clear text when the server has no TLS, whatever is asked of it. */
         error->number = CR_SSL_CONNECTION_ERROR;
@@ -180,7 +205,7 @@ MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct
             health->state != HOST_DOWN && (!needs_schema(conf) || check_schema(mysql, host, error));
     }
     int sync_wait = conf->database.wsrep_sync_wait;
-    if (good && purpose == CONNECT_TO_ASK && sync_wait != 0 && !set_sync_wait(mysql, sync_wait)) {
+    if (good && purpose != CONNECT_TO_CHECK && sync_wait != 0 && !set_sync_wait(mysql, sync_wait)) {
         set_error(error, mysql, host);
         good = false;
     }
@@ -191,10 +216,29 @@ MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct
     }
     int fd = (int)mysql_get_socket(mysql);
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    /* Over TLS the socket would stay blocking, and so would every "non-blocking" call. */
+    /* Over TLS the socket would stay blocking, and so would every "non-blocking" call. But where it
+     * does not block, the other calls wait for an answer over TLS as many milliseconds as seconds
+     * were asked for. */
     if (purpose == CONNECT_TO_ASK)
         (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     return mysql;
+}
+
+bool connect_is_refusal(const struct connect_error *error)
+{
+    switch (error->number) {
+    case 0: /* our own word: tables of another version */
+    case ER_DBACCESS_DENIED_ERROR:
+    case ER_ACCESS_DENIED_ERROR:
+    case ER_BAD_DB_ERROR:
+    case ER_ACCESS_DENIED_NO_PASSWORD_ERROR:
+    case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_NO_SUCH_TABLE:
+    case ER_SPECIFIC_ACCESS_DENIED_ERROR:
+        return true;
+    default:
+        return false;
+    }
 }
 
 MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
@@ -204,19 +248,40 @@ MYSQL *connect_open(const struct conf *conf, const struct credentials *credentia
     *error = (struct connect_error){.text = "no database host"};
     for (size_t i = 0; conf->database.hosts[i]; i++) {
         struct health health;
-        MYSQL *mysql = connect_open_host(conf->database.hosts[i], conf, credentials, CONNECT_TO_ASK,
-                                         &health, error);
+        struct connect_error fault;
+        MYSQL *mysql = connect_open_host(conf->database.hosts[i], conf, credentials,
+                                         CONNECT_TO_WAIT, &health, &fault);
         if (mysql && (health.state == HOST_GOOD || lesser == NULL)) {
             if (lesser)
                 mysql_close(lesser);
             lesser = mysql;
         } else if (mysql) {
             mysql_close(mysql);
+        } else if (i == 0 || !connect_is_refusal(error)) {
+            *error = fault;
         }
         if (mysql && health.state == HOST_GOOD)
             break;
     }
     return lesser;
+}
+
+void connect_check_hosts(const struct conf *conf, const struct credentials *credentials,
+                         void (*report)(const char *line, void *context))
+{
+    for (size_t i = 0; conf->database.hosts[i]; i++) {
+        struct health health;
+        struct connect_error error;
+        MYSQL *mysql = connect_open_host(conf->database.hosts[i], conf, credentials,
+                                         CONNECT_TO_CHECK, &health, &error);
+        if (mysql)
+            mysql_close(mysql);
+        if (health.state == HOST_GOOD)
+            continue;
+        char line[sizeof error.text + 32];
+        snprintf(line, sizeof line, "warning: database %s", error.text);
+        report(line, NULL);
+    }
 }
 
 const char *connect_host(MYSQL *mysql, char *buffer, size_t size)
@@ -259,8 +324,10 @@ bool connect_check_maps(struct maps *maps, const struct credentials *credentials
             report(errors, &maps->list[i], text);
             if (number != 0 && dberror_is_passing(number)) {
                 reached = false;
+                char host[200];
                 error->number = number;
-                snprintf(error->text, sizeof error->text, "%s", text);
+                snprintf(error->text, sizeof error->text, "%s: %s",
+                         connect_host(mysql, host, sizeof host), text);
             }
         }
         statement_free(statement);

@@ -22,26 +22,35 @@ struct connect_error {
     char text[700];  /* names the host; no password */
 };
 
-/* What a connection is for: lookups, or health_check() again and again. */
-enum connect_purpose { CONNECT_TO_ASK, CONNECT_TO_CHECK };
+/* What a connection is for: lookups, by the non-blocking calls; statements that are waited for; or
+ * health_check() again and again. */
+enum connect_purpose { CONNECT_TO_ASK, CONNECT_TO_WAIT, CONNECT_TO_CHECK };
 
 /*
  * Connects to one host and returns the connection, for mysql_close(): the session independent of
  * the server's global settings, the host fit to answer (health says how fit), the schema's version
- * known where a map uses the schema; to ask, it is made for the non-blocking calls, its socket
- * non-blocking too. NULL with an error when the host cannot be used; health->state is DOWN then.
+ * known where a map uses the schema; to ask, and only then, its socket is non-blocking. NULL with
+ * an error when the host cannot be used; health->state is DOWN then.
  */
 MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct credentials *cred,
                          enum connect_purpose purpose, struct health *health,
                          struct connect_error *error);
 
+/* Whether an error means that a database answers, and says no: another time it will say so again.
+ */
+bool connect_is_refusal(const struct connect_error *error);
+
 /*
- * Tries the hosts in order, one after the other, and returns a connection to ask: to the first one
- * that is good, or else to the first one that answers at all. NULL when no host can be used; then
- * error speaks of the last one tried.
+ * Tries the hosts in order, one after the other, and returns a connection to wait on: to the first
+ * one that is good, or else to the first one that answers at all. NULL when no host can be used;
+ * then error speaks of the first one that refuses, or else of the last one tried.
  */
 MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
                     struct connect_error *error);
+
+/* Tries each host, and reports those that cannot be used now: "database HOST: why". For -t. */
+void connect_check_hosts(const struct conf *conf, const struct credentials *credentials,
+                         void (*report)(const char *line, void *context));
 
 /* "unix:/run/mysqld/mysqld.sock" or "db.example.net:3306": the host that a connection goes to. */
 const char *connect_host(MYSQL *mysql, char *buffer, size_t size);

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -67,8 +68,17 @@ struct reader {
     bool seen_group;       /* of any name */
 };
 
+static bool may_own(uid_t owner, const char *user)
+{
+    if (owner == 0 || owner == getuid() || owner == geteuid())
+        return true;
+    const struct passwd *account = user ? getpwnam(user) : NULL;
+    return account != NULL && account->pw_uid == owner;
+}
+
 /* Reads what is safe to read into text; false after an error. */
-static bool load(const char *file, char *text, size_t size, struct settings_errors *errors)
+static bool load(const char *file, const char *user, char *text, size_t size,
+                 struct settings_errors *errors)
 {
     /* O_NONBLOCK: a named pipe must not hold the start up. */
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -86,8 +96,9 @@ static bool load(const char *file, char *text, size_t size, struct settings_erro
         fault = "is not a regular file";
     else if (st.st_mode & (S_IRWXG | S_IRWXO))
         fault = "holds a password, and others than its owner may use it: chmod 0600";
-    else if (st.st_uid != 0 && st.st_uid != getuid() && st.st_uid != geteuid())
-        fault = "must belong to root or to the user who reads it";
+    else if (!may_own(st.st_uid, user))
+        fault = user ? "must belong to root or to the user of the server"
+                     : "must belong to root or to the user who reads it";
     while (fault == NULL) {
         ssize_t n = read(fd, text + len, size - len);
         if (n < 0 && errno == EINTR)
@@ -336,6 +347,12 @@ static void read_text(struct reader *reader, char *text)
 
 struct credentials *credentials_read(const char *file, struct settings_errors *errors)
 {
+    return credentials_read_for(NULL, file, errors);
+}
+
+struct credentials *credentials_read_for(const char *user, const char *file,
+                                         struct settings_errors *errors)
+{
     size_t before = errors->count;
     struct credentials *credentials = calloc(1, sizeof *credentials);
     char *text = malloc(OPTION_FILE_MAX + 1);
@@ -343,7 +360,7 @@ struct credentials *credentials_read(const char *file, struct settings_errors *e
         settings_error_in(errors, file != NULL ? file : "option_file", 0, "no memory");
     } else if (file != NULL) {
         struct reader reader = {.file = file, .errors = errors, .credentials = credentials};
-        if (load(file, text, OPTION_FILE_MAX, errors))
+        if (load(file, user, text, OPTION_FILE_MAX, errors))
             read_text(&reader, text);
     }
     if (text != NULL)

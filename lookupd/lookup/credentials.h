@@ -28,6 +28,11 @@ struct credentials {
  */
 struct credentials *credentials_read(const char *file, struct settings_errors *errors);
 
+/* The same of a file that may also belong to this user: whom root becomes after the start, and who
+ * reads the file again at a reload. NULL, or a user that does not exist: nobody else. */
+struct credentials *credentials_read_for(const char *user, const char *file,
+                                         struct settings_errors *errors);
+
 void credentials_hold(struct credentials *credentials);
 /* Gives up one reference; with the last, wipes the password before the memory is given back. */
 void credentials_free(struct credentials *credentials);

@@ -296,8 +296,10 @@ bool keeper_copy_check(struct maps *maps, const struct credentials *credentials,
         const char *fault = prepared ? shape_fault(stmt) : mysql_stmt_error(stmt);
         if (!prepared && dberror_is_passing(mysql_stmt_errno(stmt))) {
             reached = false;
+            char host[200];
             error->number = mysql_stmt_errno(stmt);
-            snprintf(error->text, sizeof error->text, "%s", fault);
+            snprintf(error->text, sizeof error->text, "%s: %s (%u)",
+                     connect_host(mysql, host, sizeof host), fault, error->number);
         } else if (fault) {
             snprintf(line, sizeof line, "%s: maps.%s.all: %s", maps->list[i].where,
                      maps->list[i].name, fault);

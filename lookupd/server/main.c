@@ -46,7 +46,7 @@ static bool read_all(const struct options *options, struct maps **maps,
     struct conf *conf = conf_read(options->file, &to_stderr);
     if (conf == NULL)
         return false;
-    *credentials = credentials_read(conf->database.option_file, &to_stderr);
+    *credentials = credentials_read_for(conf->user, conf->database.option_file, &to_stderr);
     *maps = maps_new(conf, &to_stderr);
     return *credentials != NULL && *maps != NULL;
 }
@@ -74,7 +74,7 @@ static int test_configuration(const struct options *options, struct maps **maps,
     struct conf *conf = conf_read_faulty(options->file, &to_stderr);
     if (conf == NULL)
         return EX_CONFIG;
-    *credentials = credentials_read(conf->database.option_file, &to_stderr);
+    *credentials = credentials_read_for(conf->user, conf->database.option_file, &to_stderr);
     bool known = preflight_check(conf, &to_stderr);
     *maps = maps_new(conf, &to_stderr);
     if (!known || *credentials == NULL || *maps == NULL)
@@ -83,7 +83,12 @@ static int test_configuration(const struct options *options, struct maps **maps,
     if (!privileges_drop(conf->user, conf->group))
         return EX_CONFIG;
     enum proof proof = proof_queries(*maps, *credentials, report_to_stderr, &error);
-    if (proof == PROOF_NOTHING)
+    bool several = conf->database.hosts[1] != NULL;
+    if (several && proof != PROOF_WRONG)
+        connect_check_hosts(conf, *credentials, report_to_stderr);
+    if (proof == PROOF_NOTHING && several)
+        fprintf(stderr, "warning: the queries were not tried\n");
+    else if (proof == PROOF_NOTHING)
         fprintf(stderr, "warning: database %s: the queries were not tried\n", error.text);
     if (proof == PROOF_WRONG || to_stderr.count > 0)
         return EX_CONFIG;

@@ -1,11 +1,8 @@
 #include "server/proof.h"
 
-#include "lookup/dberror.h"
 #include "lookup/snapshot_file.h"
 #include "server/keeper_copy.h"
 
-#include <errmsg.h>
-#include <mysqld_error.h>
 #include <stdio.h>
 
 /* The last line is held back: it may only say that the connection broke. */
@@ -27,16 +24,6 @@ static void report(const char *line, void *context)
     struct saying *saying = context;
     flush(saying);
     snprintf(saying->last, sizeof saying->last, "%s", line);
-}
-
-/* A database that answers, and says no. */
-static bool is_refusal(unsigned error)
-{
-    return error == 0 || /* our own word: tables of another version */
-           error == ER_DBACCESS_DENIED_ERROR || error == ER_ACCESS_DENIED_ERROR ||
-           error == ER_BAD_DB_ERROR || error == ER_ACCESS_DENIED_NO_PASSWORD_ERROR ||
-           error == ER_TABLEACCESS_DENIED_ERROR || error == ER_NO_SUCH_TABLE ||
-           error == ER_SPECIFIC_ACCESS_DENIED_ERROR;
 }
 
 /* What a snapshot needs beside the queries: its folder, and every map's `all`. */
@@ -75,7 +62,7 @@ enum proof proof_queries(struct maps *maps, const struct credentials *credential
         return PROOF_WRONG;
     if (reached)
         return PROOF_GOOD;
-    if (!is_refusal(error->number))
+    if (!connect_is_refusal(error))
         return PROOF_NOTHING;
     char line[sizeof error->text + 64];
     snprintf(line, sizeof line, "%s: database %s", maps->conf->file, error->text);

@@ -5,7 +5,9 @@ live again by itself. What single lookups show stands in test_database.py and te
 import contextlib
 import os
 import random
+import re
 import shutil
+import signal
 import socketserver
 import struct
 import subprocess
@@ -519,6 +521,66 @@ def test_server_certificate_wrong(network):
         assert "certificate" in sandbox.log_text()
     finally:
         network.with_certificate(network.key, network.certificate)
+
+
+def _tested(sandbox):
+    """lookupd -t: its exit code, and what it says."""
+    done = subprocess.run([os.path.join(sandbox.programs, "lookupd"), "-c", sandbox.conf, "-t"],
+                          capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr
+
+
+def test_answers_that_are_waited_for_over_tls(network):
+    """What asks the database without an event loop waits for each answer as long as `timeout` says, over
+    TLS too: -t, the copies for the snapshot, the proof of a reload."""
+    sandbox, proxy = network.serve("tls")
+    network.form = None
+    sandbox.stop_lookupd()
+    copies = os.path.join(sandbox.directory, "copies")
+    os.mkdir(copies)
+    for path in (copies, network.option_file):  # lookupd's own: for the reload, and no fault at the start
+        shutil.chown(path, *sandbox.account())
+    settings = network.settings("tls") + f'snapshot = {{ directory = "{copies}"; }};'
+    sandbox.write_conf(settings)
+    proxy.fault = netproxy.delayed(0.02)
+    assert _tested(sandbox) == (0, "configuration OK\n")
+    begun = len(sandbox.log_text())
+    sandbox.start_lookupd()
+    wait_until(lambda: "snapshot: copied at" in sandbox.log_text()[begun:], 20, what="a copy")
+    sandbox.write_conf(settings + "deadline = 1.9;")
+    sandbox.lookupd.send_signal(signal.SIGHUP)
+    wait_until(lambda: "reloaded" in sandbox.log_text()[begun:], 20, what="a reload")
+    said = sandbox.log_text()[begun:]
+    assert not any(word in said for word in ("not reloaded", "not tried", "is kept", "error")), said
+
+
+def test_what_t_says_of_several_hosts(network):
+    """Each that cannot be used is named, also behind one that is good, and one that refuses counts more
+    than one that is away; a file of TLS that cannot be read is named too."""
+    sandbox, proxy = network.serve("tls")
+    network.form = None
+    (nobody,) = free_ports(1)
+    good, away = proxy.address, f"127.0.0.1:{nobody}"
+
+    def told(hosts, **changes):
+        text = "".join(f"{name} = {value}\n" for name, value in changes.items())
+        option_file = os.path.join(network.folder, "t.cnf")
+        with open(option_file, "w", encoding="utf-8") as file:
+            file.write(f"[client]\nssl-ca = {network.certificate}\n{text}")
+        os.chmod(option_file, 0o600)
+        hosts = ", ".join(f'"{host}"' for host in hosts)
+        sandbox.write_conf(f'database = {{ hosts = ( {hosts} ); user = "lookupd"; '
+                           f'option_file = "{option_file}"; }};')
+        return _tested(sandbox)
+
+    code, said = told((good, away))
+    assert code == 0 and re.fullmatch(f"warning: database {away}: .*\nconfiguration OK\n", said), said
+    code, said = told((away, f"localhost:{nobody}"))
+    assert code == 0 and said.count("warning: database") == 2 and "queries were not tried" in said, said
+    code, said = told((good, away), password="wrong")
+    assert code == 78 and re.search(rf"{good}: Access denied .* \(1045\)", said), said
+    code, said = told((good,), **{"ssl-ca": "/nowhere/ca.pem"})
+    assert code == 78 and f"{good}: ssl-ca: /nowhere/ca.pem: No such file" in said, said
 
 
 class _SlowResolver(socketserver.BaseRequestHandler):
