@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -70,10 +71,15 @@ static void write_stderr(const char *line)
         return;
     if ((size_t)len >= sizeof text)
         len = sizeof text - 1;
-    /* One write, so that lines of several processes do not mix; what a full pipe does not take is
-     * lost, since waiting would stop the lookups. */
-    while (write(STDERR_FILENO, text, (size_t)len) < 0 && errno == EINTR)
-        ;
+    /* One write, so that lines of several processes do not mix; what the reader of a socket, or of
+     * a pipe that does not block (inherited.h), has no room for is lost: waiting would stop the
+     * lookups. */
+    ssize_t written;
+    do {
+        written = send(STDERR_FILENO, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (written < 0 && errno == ENOTSOCK)
+            written = write(STDERR_FILENO, text, (size_t)len);
+    } while (written < 0 && errno == EINTR);
 }
 
 static void __attribute__((format(printf, 3, 0)))

@@ -57,9 +57,27 @@ void inherited_settle(void)
     count_sockets();
 }
 
+/*
+ * A pipe that its reader has stopped to read would stop us at the next line of the log. It is
+ * opened anew, since not to block would else be a property of what others write to as well. Where
+ * we may not (a pipe of another account), it stays as it is.
+ */
+static void unblock_standard_error(void)
+{
+    struct stat status;
+    if (fstat(STDERR_FILENO, &status) != 0 || !S_ISFIFO(status.st_mode))
+        return;
+    int file = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0)
+        return;
+    (void)dup2(file, STDERR_FILENO);
+    close(file);
+}
+
 void inherited_close(void)
 {
     closefrom(INHERITED_FIRST_SOCKET + sockets);
+    unblock_standard_error();
 }
 
 int inherited_sockets(void)

@@ -15,7 +15,10 @@
  */
 void inherited_settle(void);
 
-/* Closes all descriptors from 3 on, but for the sockets that systemd has passed. */
+/*
+ * For a server: closes all descriptors from 3 on, but for the sockets that systemd has passed, and
+ * sees to it that a standard error that is a pipe does not block.
+ */
 void inherited_close(void);
 
 /*

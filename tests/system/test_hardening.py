@@ -2,6 +2,7 @@
 connect."""
 
 import contextlib
+import fcntl
 import grp
 import os
 import pty
@@ -168,6 +169,41 @@ def test_standard_descriptors_closed(site):
     finally:
         started.terminate()
         started.wait(10)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_log_that_nobody_reads(site, kind):
+    """What reads standard error (a container's engine, the journal) has stopped: lookups go on, and so
+    does the parent."""
+    if kind == "pipe":
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    else:
+        ends = socket.socketpair()
+        ends[1].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        reader, writer = (end.detach() for end in ends)
+    site.sql("INSERT INTO domain (name) VALUES ('d1.example.com')")
+    try:
+        site.lookupd = subprocess.Popen(
+            [os.path.join(site.programs, "lookupd"), "-f", "-v", "-c", site.conf],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writer)
+        wait_until(site.answers, 15, what="lookups are answered")
+        for _ in range(200):
+            with site.raw() as client:
+                client.send(b"none of the protocol")
+                assert b"TEMP" in client.socket.recv(100)
+        assert site.query("relay_domains", "d1.example.com") == (OK, "d1.example.com")
+        worker, = site.workers()
+        os.kill(worker, 9)
+        wait_until(lambda: site.workers() and site.workers() != [worker], what="another worker")
+        wait_until(site.answers, 15, what="lookups are answered")
+        site.stop_lookupd()
+        written = os.read(reader, 1 << 20)  # whole lines, each by itself
+        assert written.endswith(b"\n") and all(line.startswith(b"lookupd[")
+                                               for line in written.splitlines())
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 @AS_ROOT
