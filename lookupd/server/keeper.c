@@ -218,13 +218,19 @@ static void *beat(void *context)
     return NULL;
 }
 
+/* Without signals: one that the main thread blocks would end the process by way of this one. */
 static bool start_beating(struct slot *slot)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, beat, slot) != 0)
-        return false;
-    pthread_detach(thread);
-    return true;
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool good = pthread_create(&thread, NULL, beat, slot) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (good)
+        pthread_detach(thread);
+    return good;
 }
 
 int keeper_run(const struct keeper_start *start)

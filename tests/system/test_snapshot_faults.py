@@ -279,6 +279,11 @@ def test_keeper_killed_and_stopped(slow):
     for number in (signal.SIGKILL, signal.SIGSTOP):
         keeper = slow.keeper()
         _copying(slow)
+        for thread in set(os.listdir(f"/proc/{keeper}/task")) - {str(keeper)}:
+            with open(f"/proc/{keeper}/task/{thread}/status", encoding="ascii") as file:
+                blocked = int(re.search(r"SigBlk:\s+(\w+)", file.read())[1], 16)
+            # or SIGTERM would end by way of this thread a save that the main thread keeps it from
+            assert blocked & 1 << (signal.SIGTERM - 1)
         with open(os.path.join(slow.snapshots, "snapshot.cdb.new"), "w", encoding="ascii") as file:
             file.write("half a copy")
         os.kill(keeper, number)
