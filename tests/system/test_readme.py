@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -84,3 +85,19 @@ def test_setting_postfix_up(folder):
         read(os.path.join(etc, "lookupd-dsn.regexp"))
     with open(os.path.join(etc, "master.cf"), encoding="utf-8") as file:
         assert len(re.findall("^hold ", file.read(), re.M)) == 1
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may run as another user")
+def test_systemd_may_send_the_signal_of_a_reload():
+    """ExecReload= is run as root, with no more capabilities than the unit leaves; "+" gives it all."""
+    unit = dict(re.findall("^([A-Za-z]+)=(.*)$", read("conf", "systemd", "lookupd.service"), re.M))
+    left = unit["CapabilityBoundingSet"].lower().replace("cap_", "+").split()
+    command = unit["ExecReload"]
+    with subprocess.Popen(["sleep", "60"], user="nobody") as process:
+        try:
+            limited = [] if command.startswith("+") else ["setpriv", "--bounding-set", ",".join(["-all", *left])]
+            subprocess.run([*limited, *command.lstrip("+").replace("$MAINPID", str(process.pid)).split()],
+                           check=True, timeout=10)
+            assert process.wait(10) == -signal.SIGHUP
+        finally:
+            process.kill()
