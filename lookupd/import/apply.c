@@ -199,6 +199,7 @@ static bool read_claim(const char *const *values, const unsigned long *lengths, 
         .name = copy(reading, values, lengths, 0, &good),
         .claimed = is_one(values[1]),
         .kept = is_one(values[2]),
+        .kept_since = is_one(values[2]) && is_one(values[2] + 1),
         .route = copy(reading, values, lengths, 3, &good),
         .gone_since = values[4] ? (time_t)strtoll(values[4], NULL, 10) : 0,
         .row = is_one(values[5]),
@@ -298,14 +299,16 @@ static bool read_all(struct apply *apply, const struct plan_verdicts *verdicts,
     MYSQL *mysql = apply->mysql;
     struct reading reading = {.state = state};
     const char *const source[] = {apply->conf->source, apply->conf->source};
-    /* names with @ are addresses: what people had set on recipients is kept there too */
+    /* names with @ are addresses: what people had set on recipients is kept there too; gone_since
+     * has whole seconds */
     if (!sqlrun_query(mysql,
                       "SELECT UNIX_TIMESTAMP(), (SELECT UNIX_TIMESTAMP(MAX(started)) FROM "
                       "import_run WHERE source = ? AND outcome IN ('done', 'partial'))",
                       source, 1, read_clock, state, fault) ||
         !sqlrun_query(
             mysql,
-            "SELECT c.name, 1, c.kept_at IS NOT NULL, c.route, "
+            "SELECT c.name, 1, CONCAT(c.kept_at IS NOT NULL, "
+            "COALESCE(c.kept_at >= c.gone_since + INTERVAL 1 SECOND, 0)), c.route, "
             "UNIX_TIMESTAMP(c.gone_since), d.name IS NOT NULL, d.source, d.route, "
             "d.relay, CONCAT(d.enabled, d.recipients = 'any'), c.relay FROM import_claim c "
             "LEFT JOIN domain d ON d.name = c.name "

@@ -73,6 +73,12 @@ static bool is_row_change(const struct plan_change *change)
            change->action == PLAN_DELETE || change->action == PLAN_PASS;
 }
 
+/* Another source's row counts for a claim that is new, too: that source may be deleting it. */
+static bool needs_row(const struct plan_change *change)
+{
+    return is_row_change(change) || change->beside;
+}
+
 static int compare_locked(const void *key, const void *item)
 {
     return strcmp(key, ((const struct locked *)item)->name);
@@ -119,7 +125,7 @@ static bool lock_rows(struct writing *writing, const struct plan_change *changes
     bool ends = false;
     writing->count = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!is_row_change(&changes[i]))
+        if (!needs_row(&changes[i]))
             continue;
         ends = ends || changes[i].action == PLAN_DELETE || changes[i].action == PLAN_PASS;
         writing->expected[writing->count] = &changes[i];
@@ -184,6 +190,27 @@ static bool is_as_planned(struct writing *writing, const struct plan_change *cha
     return false;
 }
 
+static bool add_insert(struct writing *writing, const struct plan_change *change)
+{
+    const struct importconf *conf = writing->apply->conf;
+    const char *recipients = conf->recipients == IMPORT_RECIPIENTS_ANY ? "any" : "listed";
+    const char *const insert[] = {change->name, change->new_route, change->new_relay, recipients,
+                                  conf->source};
+    writing->run->inserted++;
+    return sqlrun_bulk_add(writing->bulks[WRITE_INSERT], insert, writing->fault);
+}
+
+/* The row that another source had was deleted while this claim, which would have kept it, was not
+ * yet seen: it is made anew at once. Whoever would delete it now sees the claim, or waits for it.
+ */
+static bool add_lost_row(struct writing *writing, const struct plan_change *change)
+{
+    const struct locked *locked = find_locked(writing, change->name);
+    bool lost = locked && !locked->row &&
+                (change->new_relay == NULL || has_relay(writing, change->new_relay));
+    return !lost || add_insert(writing, change);
+}
+
 static bool add_row_change(struct writing *writing, const struct plan_change *change)
 {
     const struct importconf *conf = writing->apply->conf;
@@ -192,15 +219,11 @@ static bool add_row_change(struct writing *writing, const struct plan_change *ch
         run->passed_over++;
         return true;
     }
-    const char *recipients = conf->recipients == IMPORT_RECIPIENTS_ANY ? "any" : "listed";
-    const char *const insert[] = {change->name, change->new_route, change->new_relay, recipients,
-                                  conf->source};
     const char *const update[] = {change->new_route, change->new_relay, change->name, conf->source};
     const char *const pass[] = {change->heir, change->name, conf->source};
     switch (change->action) {
     case PLAN_INSERT:
-        run->inserted++;
-        return sqlrun_bulk_add(writing->bulks[WRITE_INSERT], insert, writing->fault);
+        return add_insert(writing, change);
     case PLAN_UPDATE:
         run->updated++;
         return sqlrun_bulk_add(writing->bulks[WRITE_UPDATE], update, writing->fault);
@@ -229,6 +252,8 @@ static bool add_change(struct writing *writing, const struct plan_change *change
         const char *const forget[] = {change->name, source};
         return sqlrun_bulk_add(writing->bulks[WRITE_FORGET], forget, writing->fault);
     }
+    if (change->beside && !add_lost_row(writing, change))
+        return false;
     bool gone = change->action == PLAN_CLAIM_GONE;
     const char *const claim[] = {
         change->new_route, change->new_relay, gone ? writing->last_run : writing->now,

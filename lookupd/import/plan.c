@@ -168,6 +168,8 @@ static void plan_claim_there(struct making *making, const struct plan_claim *cla
         change->old_relay = claim->relay;
         change->new_route = verdict->route;
         change->new_relay = verdict->relay;
+        change->beside = claim->row && claim->row_source && !is_ours(making, claim) &&
+                         !fence_of(making->state, claim->name);
     } else if (!same_text(claim->route, verdict->route) ||
                !same_text(claim->relay, verdict->relay)) {
         struct plan_change *change = add_change(making, PLAN_CLAIM_ROUTE, claim, verdict);
@@ -225,7 +227,9 @@ static void plan_gone(struct making *making, const struct plan_claim *claim,
 {
     const struct plan_state *state = making->state;
     bool ours = is_ours(making, claim);
-    bool newly = claim->claimed ? claim->gone_since == 0 : ours;
+    /* a row that a person brought back after it had been deleted is held anew */
+    bool back = ours && claim->kept_since;
+    bool newly = claim->claimed ? claim->gone_since == 0 || back : ours;
     if (!claim->claimed && !ours)
         return;
     if (newly) {

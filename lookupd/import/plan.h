@@ -26,6 +26,7 @@ struct plan_claim {
     const char *name;
     bool claimed;              /* false: no claim of this source, only a row of the name */
     bool kept;                 /* the claim keeps what people had set on a row that was deleted */
+    bool kept_since;           /* and the row was deleted after the claim was gone */
     const char *route, *relay; /* of the claim; NULL: none */
     time_t gone_since;         /* 0: still there */
     /* The row; row false: there is none. */
@@ -68,6 +69,7 @@ struct plan_change {
     const char *old_relay, *new_relay; /* the same */
     const char *heir;                  /* PLAN_PASS */
     bool claimed;                      /* the claim is there already */
+    bool beside;                       /* PLAN_CLAIM: the row is there, of another source */
     struct verdict verdict;            /* why; its name may be NULL when no zone is known for it */
 };
 

@@ -45,7 +45,8 @@ def many(count):
 
 
 def let_hold_pass(root):
-    run(root, "UPDATE import_claim SET gone_since = gone_since - INTERVAL 2 DAY WHERE gone_since IS NOT NULL")
+    run(root, "UPDATE import_claim SET gone_since = gone_since - INTERVAL 2 DAY, kept_at = kept_at - INTERVAL 2 DAY"
+              " WHERE gone_since IS NOT NULL")
 
 
 def held(mariadb, *statements):

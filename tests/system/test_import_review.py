@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from importing import PROGRAM, everything, finish, last_run, names, wait_for_lock
-from sql import ADMIN, rows, run
+from importing import PROGRAM, Site, everything, finish, held, last_run, let_hold_pass, many, names, wait_for_lock
+from processes import wait_until
+from sql import ADMIN, one, rows, run
 
 pytest_plugins = ("import_fixtures", "sql_fixtures")
 pytestmark = pytest.mark.skipif(not os.path.exists(PROGRAM), reason="lookupd-import is not built (-Dimport)")
@@ -62,3 +63,48 @@ def test_explain_writes_no_octet_that_is_not_printable(site):
                           check=True)
     assert b"a\\027[31m\\255.db: could not be read" in done.stdout
     assert not set(done.stdout + done.stderr) - set(range(0x20, 0x7f)) - {0x0a}
+
+
+def test_a_row_that_a_person_brings_back_is_held_anew(root, operator, site):
+    """The claim is gone for longer than hold: without that the next run would take the row away again,
+    and the valve would not see it."""
+    site.add("z.example", *many(6))
+    site.run()
+    site.drop(*many(6))
+    site.run("--force")
+    let_hold_pass(root)
+    site.run()
+    assert names(root) == ["z.example"]
+    run(operator, "SET @before = (SELECT MIN(at) FROM history WHERE action = 'delete') - INTERVAL 1 MICROSECOND",
+        *(f"CALL restore_row('domain', '{name}', @before)" for name in many(6)))
+    before = everything(root)
+    assert "6 would be marked as gone" in site.run(code=2)[1]
+    assert everything(root) == before
+    site.run("--force")
+    site.run()
+    assert names(root) == [*many(6), "z.example"], "held"
+    let_hold_pass(root)
+    site.run()
+    assert names(root) == ["z.example"]
+
+
+def test_a_zone_that_comes_while_another_source_deletes_its_row(root, site, folder, mariadb):
+    """The one has seen that nobody claims it, the other that there is a row: the claim waits, and makes it anew."""
+    other = Site(folder, mariadb, "bind:ns1", "importer_ns1")
+    site.add("a.example", *many(120), "z.example")
+    site.run()
+    site.drop("a.example")
+    site.run()
+    let_hold_pass(root)
+    site.write_conf('relay_form = "hosts";')
+    person = held(mariadb, "UPDATE domain SET note = 'mine' WHERE name = 'z.example'")
+    deleting = site.start("--force")  # it has deleted the row, and waits for the person
+    wait_for_lock(root)
+    other.add("a.example")
+    claiming = other.start()
+    wait_until(lambda: one(root, "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'") == 2
+               or claiming.poll() is not None, interval=0.2, what="both wait")
+    person.rollback()
+    assert finish(deleting) == finish(claiming) == (0, "")
+    assert one(root, "SELECT source, route FROM domain WHERE name = 'a.example'") == ("bind:ns1", "relay:")
+    person.close()

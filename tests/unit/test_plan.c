@@ -173,6 +173,24 @@ Test(plan, back_again)
     expect("claim a.example; insert a.example");
 }
 
+/* Its claim is gone for long, and so is what the valve would have counted. */
+Test(plan, brought_back_by_a_person_it_is_held_anew)
+{
+    struct plan_claim *claim = add_claim("a.example", "relay:");
+    claim->gone_since = NOW - 10 * DAY;
+    claim->kept = claim->kept_since = true;
+    expect("claim-gone a.example");
+    cr_expect_eq(plan->newly_gone, 1);
+    claim->row = false;
+    expect("");
+    claim->row = true;
+    claim->row_source = "bind:ns1";
+    expect("");
+    claim->row_source = OURS;
+    conf.hold = 0;
+    expect("claim-gone a.example; delete a.example");
+}
+
 Test(plan, a_claim_without_a_row_of_ours_is_forgotten_after_hold)
 {
     struct plan_claim *claim = add_claim("a.example", "relay:");
@@ -229,6 +247,11 @@ Test(plan, a_row_of_another_source_stays)
     claim->row_source = "bind:ns1";
     claim->row_route = "relay:[b.example]:25";
     expect("claim a.example | row-of-other-source a.example");
+    cr_expect(plan->changes[0].beside, "its source may be deleting it");
+    fences[0] = ".example";
+    state.fenced_count = 1;
+    expect("claim a.example | row-of-other-source a.example");
+    cr_expect_not(plan->changes[0].beside);
     unlisted.kind = VERDICT_NOT;
     rules.count = 0;
     expect("");
