@@ -35,6 +35,7 @@ enum verdict_reason {
     RULE_NO_MX,             /* implicit MX, or no mail at all: not ours */
     RULE_NULL_MX,           /* RFC 7505: takes no mail */
     RULE_NOT_OURS,          /* no MX target is this host */
+    RULE_NO_ZONE,           /* no zone of the list has the name */
     RULE_ONLY_US,           /* we are the best MX: to relay would be a loop */
     RULE_WILDCARD_IGNORED,  /* the setting wildcards is off */
     RULE_SUBDOMAIN_IGNORED, /* the setting subdomains is off */
@@ -110,7 +111,7 @@ const struct verdict *mailrules_verdicts(const struct mailrules *rules, size_t *
  * What is said about any name of the tables (".example.com" too), as claims of earlier runs have
  * it: one of the verdicts; else RULE_ZONE_UNREAD when the deepest zone above it could not be read;
  * else not relayed, RULE_NO_MX (in a zone of the list), RULE_DEEPER_ZONE (in one that this server
- * is primary of) or RULE_NOT_OURS with zone NULL.
+ * is primary of) or RULE_NO_ZONE.
  */
 struct verdict mailrules_find(const struct mailrules *rules, const char *name);
 size_t mailrules_count(const struct mailrules *rules, enum verdict_reason reason);

@@ -299,7 +299,7 @@ struct verdict mailrules_find(const struct mailrules *rules, const char *name)
     if (rules->catalog_unread)
         return make_verdict(name, RULE_ZONE_UNREAD, NULL);
     if (read == NULL)
-        return make_verdict(name, RULE_NOT_OURS, NULL);
+        return make_verdict(name, RULE_NO_ZONE, NULL);
     const struct mail_name *found = mailrules_name_in(rules, read, wire);
     enum verdict_reason reason = read->primary ? RULE_DEEPER_ZONE : RULE_NO_MX;
     if (found != NULL && found->decision != 0)

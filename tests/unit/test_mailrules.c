@@ -51,6 +51,7 @@ static const struct mail_case {
     {"null-mx: beside ours alone it is no better one", "", "= d.test\n@ MX 0 .\n@ MX 20 " OURS "\n",
      "d.test only-us\n"},
     {"not-ours", "", "= d.test\n@ MX 10 mail\nmail A 192.0.2.1\n", "d.test not-ours\n"},
+    {"no-zone: in no list, for nothing asks about such names", "", "= d.test\n", "d.test no-mx\n"},
     {"only-us", "", "= d.test\n@ MX 10 " OURS "\n", "d.test only-us\n"},
     {"only-us: as good as another, for two backups would play ball", "",
      "= d.test\n@ MX 10 mail\n@ MX 10 " OURS "\nmail A 192.0.2.1\n", "d.test only-us\n"},
@@ -412,7 +413,7 @@ Test(mailrules, names_that_no_list_has)
     expect_find(&site, ".un.d.test", "zone-unread");
     expect_find(&site, "own.d.test", "deeper-zone");
     expect_find(&site, "a.own.d.test", "deeper-zone");
-    expect_find(&site, "else.test", "not-ours");
+    expect_find(&site, "else.test", "no-zone");
     expect_find(&site, "a.ex.test", "excluded");
     expect_find(&site, "gone.v.test", "zone-unread");
     cr_expect_null(mailrules_find(site.rules, "else.test").zone);
@@ -527,8 +528,9 @@ Test(mailrules, explain)
         "", "= d.test primary\n", "d.test",
         "d.test: not relayed\n  deeper-zone: another zone of this server has the name\n"
         "  zone d.test, view _default, file /zones/file: this server is its primary\n");
-    expect_explained("", "= d.test\n@ TXT x\n", "else.test",
-                     "else.test: not relayed\n  not-ours: none of its MX records is this host\n");
+    expect_explained(
+        "", "= d.test\n@ TXT x\n", "else.test",
+        "else.test: not relayed\n  no-zone: no secondary zone of this server has it\n");
 }
 
 /* A zone of a primary who means no good: many MX records, each name a wildcard's, long names. */
