@@ -3,6 +3,7 @@ lookupd. Known domains go on, unknown ones wait (451, never 5xx), foreign sender
 
 import os
 import re
+import shutil
 import signal
 import smtplib
 
@@ -10,7 +11,7 @@ import pytest
 
 import processes
 from conftest import brought_up
-from postfix import PrivatePostfix
+from postfix import CONF, PrivatePostfix
 from processes import wait_until
 from sandbox import free_ports
 from smtp_sink import SmtpSink
@@ -33,7 +34,9 @@ class Site:
         self.postfix.make(owner)
         self.postfix.postconf("-F", f"127.0.0.1:{self.postfix.port}/inet/process_limit=1")
         self.postfix.postconf("-P", f"127.0.0.1:{self.postfix.port}/inet/max_use=1000")
-        self.sandbox.up("listeners = ( %s, %s );" % (
+        with open(os.path.join(CONF, "live", "maps.conf"), encoding="utf-8") as file:
+            maps = file.read()
+        self.sandbox.up(maps + "listeners = ( %s, %s );" % (
             '{ protocol = "socketmap"; address = "unix:%s"; mode = "0666"; }'
             % self.sandbox.path("socketmap"), self.postfix.listener(owner)))
         self.primary.start()
@@ -45,20 +48,43 @@ class Site:
         self.sandbox.copied()
         self.postfix.start()
 
+    def ask_live(self):
+        """What conf/postfix/README.md says under "Every recipient live"; for a second smtpd, with a port of its
+        own."""
+        port = free_ports(1)[0]
+        folder = os.path.join(CONF, "live")
+        with open(os.path.join(folder, "master.cf"), encoding="utf-8") as file, \
+                open(os.path.join(self.postfix.etc, "master.cf"), "a", encoding="utf-8") as target:
+            target.write(file.read())
+        shutil.copy(os.path.join(folder, "lookupd-routed.regexp"), self.postfix.etc)
+        service = f"127.0.0.1:{port}/inet"
+        self.postfix.postconf("-M", "-e", f"{service}=127.0.0.1:{port} inet n - n - 1 smtpd")
+        self.postfix.postconf("-F", "live/unix/chroot=n")
+        with open(os.path.join(folder, "main.cf"), encoding="utf-8") as file:
+            settings = [line for line in file.read().splitlines() if line and line[0] != "#"]
+        # the classes are for all; the restrictions are for this one, where they cannot have blanks
+        restrictions = [line for line in settings if line.startswith("smtpd_relay_restrictions")]
+        self.postfix.postconf("-e", *(line for line in settings if line not in restrictions))
+        name, _, value = restrictions[0].partition(" = ")
+        self.postfix.postconf("-P", f"{service}/max_use=1000", f"{service}/rewrite_service_name=live",
+                              f"{service}/{name}={value.replace(', ', ',').replace(' ', ',')}")
+        self.postfix.reload()
+        return port
+
     def down(self):
         self.postfix.stop()
         self.sandbox.down()
         self.primary.stop()
 
-    def replies(self, sender, *recipients):
+    def replies(self, sender, *recipients, port=None):
         """The replies to RCPT, in one session."""
-        with smtplib.SMTP("127.0.0.1", self.postfix.port, timeout=30) as client:
+        with smtplib.SMTP("127.0.0.1", port or self.postfix.port, timeout=30) as client:
             client.ehlo("client.test")
             assert client.mail(sender)[0] == 250
             return [client.rcpt(recipient) for recipient in recipients]
 
-    def codes(self, sender, *recipients):
-        return [code for code, _ in self.replies(sender, *recipients)]
+    def codes(self, sender, *recipients, port=None):
+        return [code for code, _ in self.replies(sender, *recipients, port=port)]
 
     def reply(self, sender, recipient):
         code, text = self.replies(sender, recipient)[0]
@@ -123,6 +149,41 @@ def test_the_outage(site):
     wait_until(lambda: not processes.is_alive(process), 30, what="smtpd has ended by max_idle")
     assert site.codes("d@foreign.test", "u@new.test") == [250]
     site.relay("d@foreign.test", "u@new.test")
+
+
+def test_every_recipient_live(site):
+    """The other way of conf/postfix/README.md: nothing is remembered, neither a refusal nor "come back"."""
+    port = site.ask_live()
+
+    def ask(*recipients, sender="live@foreign.test"):
+        return site.codes(sender, *recipients, port=port)
+
+    site.sandbox.sql("INSERT INTO alias (address, goto) VALUES ('alias@listed.test', 'user@listed.test')")
+    pairs = ("u@any.test", "user@listed.test", "user+x@listed.test", "alias@listed.test", "nobody@listed.test",
+             "u@closed.test", "u@unknown.test", "u@later.test")
+    answers = [250, 250, 250, 250, 554, 554, 554, 554]
+    assert ask(*pairs) == answers and ask(*pairs, sender="") == answers
+    process = site.smtpd()
+    routed = ("u%elsewhere.test@any.test", "elsewhere.test!u@any.test", '"u@elsewhere.test"@any.test',
+              "@any.test:u@elsewhere.test")
+    assert ask(*routed) == [554] * 4 == site.codes("live@foreign.test", *routed)
+    site.sandbox.sql("INSERT INTO domain (name, relay) VALUES ('later.test', 'hq')",
+                     "UPDATE domain SET enabled = 0 WHERE name = 'any.test'")
+    assert ask("u@later.test", "u@any.test") == [250, 554]
+    site.sandbox.sql("UPDATE domain SET enabled = 1 WHERE name = 'any.test'")
+    site.sandbox.copied()
+    site.cut_off()
+    site.sandbox.sql("INSERT INTO domain (name, relay) VALUES ('outage.test', 'hq')",
+                     "INSERT INTO recipient (address) VALUES ('later@listed.test')")
+    assert ask("u@any.test", "user@listed.test", "u@later.test", "u@closed.test") == [250, 250, 250, 554]
+    assert ask("u@outage.test", "later@listed.test", "u@unknown.test") == [451, 451, 451]
+    site.join()
+    site.sandbox.wait_titles(": live")
+    assert ask("u@outage.test", "later@listed.test", "u@unknown.test") == [250, 250, 554]
+    assert site.smtpd() == process, "all of this was one process"
+    with smtplib.SMTP("127.0.0.1", port, timeout=30) as client:
+        client.sendmail("live@foreign.test", ["u@outage.test"], "Subject: live\r\n\r\nbody\r\n")
+    assert site.primary.wait(lambda message: "Subject: live\n" in message.text, 20).recipients == ["u@outage.test"]
 
 
 def test_foreign_senders_with_reject_unknown_sender_domain(site):
