@@ -75,11 +75,12 @@ static void print_list(char *const *list, unsigned indent, FILE *out)
     fputs(")", out);
 }
 
-/* The shortest text that is read back as the same number, with a point, so that it stays one. */
+/* A short text that is read back as the same number, with a point, so that it stays one; with fewer
+ * digits, thirty would be 3e+01. */
 static void print_number(double value, FILE *out)
 {
     char text[64];
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 6; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             break;

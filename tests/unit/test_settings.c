@@ -273,6 +273,25 @@ Test(settings, print_and_read_back)
     settings_free(table, &target);
 }
 
+/* Seconds, as a person writes them. */
+Test(settings, print_numbers)
+{
+    static const struct {
+        double number;
+        const char *text;
+    } cases[] = {{30, "30.0;"}, {3600, "3600.0;"}, {0.1, "0.1;"}, {2, "2.0;"}, {2.25, "2.25;"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct target target = {.number = cases[i].number};
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+        settings_print(table, &target, 0, false, out);
+        fclose(out);
+        cr_expect_not_null(strstr(text, cases[i].text), "%s in\n%s", cases[i].text, text);
+        free(text);
+    }
+}
+
 static void write_file(const char *name, const char *text, size_t len)
 {
     FILE *file = fopen(name, "w");
