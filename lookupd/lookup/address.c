@@ -197,6 +197,20 @@ bool address_equal(const struct address *a, const struct address *b)
     return strcmp(a->host, b->host) == 0;
 }
 
+static bool is_any(const char *host)
+{
+    struct in6_addr ipv6;
+    return strcmp(host, "0.0.0.0") == 0 ||
+           (inet_pton(AF_INET6, host, &ipv6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&ipv6));
+}
+
+bool address_overlaps(const struct address *a, const struct address *b)
+{
+    return a->kind == ADDRESS_INET && b->kind == ADDRESS_INET && a->port == b->port &&
+           (strchr(a->host, ':') != NULL) == (strchr(b->host, ':') != NULL) &&
+           is_any(a->host) != is_any(b->host);
+}
+
 static bool bits_beyond(const unsigned char *address, unsigned prefix, unsigned bits)
 {
     for (unsigned bit = prefix; bit < bits; bit++)

@@ -35,6 +35,11 @@ bool address_parse_database(const char *text, struct address *out, const char **
 void address_clear(struct address *address);
 /* True when both say the same, also when written differently ("[::1]" and "[0:0::1]"). */
 bool address_equal(const struct address *a, const struct address *b);
+/*
+ * True when two different addresses of a listener cannot be listened on at the same time: one of
+ * them is all addresses (0.0.0.0, [::]) of the other's port and family.
+ */
+bool address_overlaps(const struct address *a, const struct address *b);
 
 /* A network of peers: "192.0.2.0/24", "2001:db8::/32"; without "/n" it is one address. */
 struct network {

@@ -164,6 +164,34 @@ static void check_kind(const struct check *check, enum address_kind kind,
         check_networks(check, allow);
 }
 
+/* An address beside those of the listeners before it. */
+static void check_others(const struct check *check, const struct address *address, size_t index,
+                         const config_setting_t *group)
+{
+    const struct conf_listener *listeners = check->conf->listeners;
+    for (size_t i = 0; i < index; i++) {
+        struct address other;
+        const char *error;
+        if (listeners[i].address == NULL ||
+            !address_parse_listener(listeners[i].address, &other, &error))
+            continue;
+        bool same = address_equal(address, &other);
+        bool overlap = address_overlaps(address, &other);
+        address_clear(&other);
+        if (same)
+            settings_error(check->errors, at(group, "address"),
+                           "\"%s\" is the address of listeners[%zu] too", listeners[index].address,
+                           i);
+        else if (overlap)
+            settings_error(check->errors, at(group, "address"),
+                           "\"%s\" cannot be beside listeners[%zu]: one of them is all addresses "
+                           "of this port",
+                           listeners[index].address, i);
+        if (same || overlap)
+            return;
+    }
+}
+
 static void check_listeners(const struct check *check)
 {
     const struct conf *conf = check->conf;
@@ -194,19 +222,7 @@ static void check_listeners(const struct check *check)
             continue;
         }
         check_kind(check, address.kind, group);
-        for (size_t j = 0; j < i; j++) {
-            struct address other;
-            if (conf->listeners[j].address == NULL ||
-                !address_parse_listener(conf->listeners[j].address, &other, &error))
-                continue;
-            bool same = address_equal(&address, &other);
-            address_clear(&other);
-            if (!same)
-                continue;
-            settings_error(check->errors, at(group, "address"),
-                           "\"%s\" is the address of listeners[%zu] too", listener->address, j);
-            break;
-        }
+        check_others(check, &address, i, group);
         address_clear(&address);
     }
 }

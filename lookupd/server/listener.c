@@ -204,6 +204,25 @@ static void set_tcp_options(int fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 }
 
+/* The sockets in force are given up last: until then 0.0.0.0 has no room beside 127.0.0.1. */
+static bool bind_fault(const struct opening *opening, const struct address *address)
+{
+    struct address other;
+    const char *error;
+    bool ours = false;
+    if (errno != EADDRINUSE || opening->before == NULL)
+        return fault(opening, "bind");
+    for (size_t i = 0; i < opening->before->count; i++) {
+        if (!address_parse_listener(opening->before->list[i].address, &other, &error))
+            continue;
+        ours = ours || address_overlaps(address, &other);
+        address_clear(&other);
+    }
+    errno = EADDRINUSE;
+    return fault(opening,
+                 ours ? "a listener in force has this port: restart lookupd: bind" : "bind");
+}
+
 static bool open_inet(struct listener *listener, const struct opening *opening,
                       const struct address *address)
 {
@@ -222,7 +241,8 @@ static bool open_inet(struct listener *listener, const struct opening *opening,
         set_tcp_options(listener->fd);
         if (found->ai_family == AF_INET6)
             setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        good = bind(listener->fd, found->ai_addr, found->ai_addrlen) == 0 || fault(opening, "bind");
+        good = bind(listener->fd, found->ai_addr, found->ai_addrlen) == 0 ||
+               bind_fault(opening, address);
     }
     freeaddrinfo(found);
     return good && (listen(listener->fd, LISTENER_BACKLOG) == 0 || fault(opening, "listen"));

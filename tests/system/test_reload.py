@@ -385,6 +385,9 @@ def test_broken(reloading, stream, folder):
             (reloading.text(listeners=reloading.listeners(
                 listener % (f"inet:127.0.0.1:{port}", ""))),
              rf"{conf}:\d+: listener inet:127.0.0.1:{port}: bind: Address already in use"),
+            (reloading.text(listeners=reloading.listeners(change=("inet:127.0.0.1:", "inet:0.0.0.0:"))),
+             rf"{conf}:\d+: listener inet:0\.0\.0\.0:\d+: a listener in force .* restart lookupd: "
+             "bind: Address already in use"),
             (reloading.text(listeners=reloading.listeners(
                 listener % (f"unix:{folder}/first", ""), listener % (f"unix:{folder}/no/where", ""))),
              rf"{conf}:\d+: listener unix:{folder}/no/where: .*No such file"),

@@ -133,16 +133,28 @@ Test(address, database_bad)
     expect_bad(address_parse_database, list, COUNT(list));
 }
 
-static bool equal(const char *a, const char *b)
+static bool compare(bool (*how)(const struct address *a, const struct address *b), const char *a,
+                    const char *b)
 {
     struct address first, second;
     const char *error;
     cr_assert(address_parse_listener(a, &first, &error), "%s", a);
     cr_assert(address_parse_listener(b, &second, &error), "%s", b);
-    bool same = address_equal(&first, &second);
+    bool result = how(&first, &second);
+    cr_expect_eq(how(&second, &first), result, "%s, %s", a, b);
     address_clear(&first);
     address_clear(&second);
-    return same;
+    return result;
+}
+
+static bool equal(const char *a, const char *b)
+{
+    return compare(address_equal, a, b);
+}
+
+static bool overlap(const char *a, const char *b)
+{
+    return compare(address_overlaps, a, b);
 }
 
 Test(address, equal)
@@ -156,6 +168,20 @@ Test(address, equal)
     cr_expect(equal("inet:[::1]:1", "inet:[0:0::1]:1"));
     cr_expect(equal("inet:[2001:DB8::a]:1", "inet:[2001:db8::A]:1"));
     cr_expect_not(equal("inet:[::1]:1", "inet:[::2]:1"));
+}
+
+Test(address, overlaps)
+{
+    cr_expect(overlap("inet:127.0.0.1:1", "inet:0.0.0.0:1"));
+    cr_expect(overlap("inet:[::1]:1", "inet:[::]:1"));
+    cr_expect(overlap("inet:[::1]:1", "inet:[0::0]:1"));
+    cr_expect_not(overlap("inet:0.0.0.0:1", "inet:0.0.0.0:1")); /* the same */
+    cr_expect_not(overlap("inet:127.0.0.1:1", "inet:127.0.0.2:1"));
+    cr_expect_not(overlap("inet:127.0.0.1:1", "inet:0.0.0.0:2"));
+    cr_expect_not(overlap("inet:127.0.0.1:1", "inet:[::]:1")); /* only of IPv6 */
+    cr_expect_not(overlap("inet:0.0.0.0:1", "inet:[::]:1"));
+    cr_expect_not(overlap("inet:0.0.0.0:1", "unix:/a"));
+    cr_expect_not(overlap("systemd:a", "unix:/a"));
 }
 
 Test(address, network_bad)

@@ -207,6 +207,13 @@ Test(conf, errors_of_listeners)
                   "x/l.conf:5: listeners[2].address: \"inet:[::1]:1\" is the address of "
                   "listeners[0] too\n");
     expect_errors("listeners = (\n"
+                  " { protocol = \"socketmap\"; address = \"inet:127.0.0.1:1\"; },\n"
+                  " { protocol = \"socketmap\"; address = \"inet:[::]:1\"; },\n"
+                  " { protocol = \"socketmap\"; address = \"inet:0.0.0.0:1\"; }\n"
+                  ");",
+                  "x/l.conf:4: listeners[2].address: \"inet:0.0.0.0:1\" cannot be beside "
+                  "listeners[0]: one of them is all addresses of this port\n");
+    expect_errors("listeners = (\n"
                   " { protocol = \"socketmap\"; address = \"inet:[::1]:1\"; owner = \"a\";\n"
                   "   group = \"b\"; mode = \"0600\"; allow = ( \"10.0.0.1/8\",\n \"::1/128\",\n "
                   "\"x\" ); },\n"
