@@ -2,9 +2,11 @@
 
 #include <ctype.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* A place after a piece of plain text; the last piece has none. */
 struct piece {
@@ -66,6 +68,78 @@ static bool is_word(char c)
     return isalnum((unsigned char)c) || c == '_';
 }
 
+/* Also what no list's name has: a name of SQL that ends like a keyword is none. */
+static bool is_sql_word(char c)
+{
+    return is_word(c) || c == '$' || (unsigned char)c >= 0x80;
+}
+
+static bool is_keyword(const char *word, size_t len, const char *keyword)
+{
+    return len == strlen(keyword) && strncasecmp(word, keyword, len) == 0;
+}
+
+/*
+ * What stands around a place. The keys of many lookups come there, with commas between them: right
+ * in IN (...), but elsewhere only for a single one ("k = :key"), or not even an error for several
+ * ("k LIKE CONCAT('%', :key)"), and then they are not found. So is a key whose row a LIMIT cuts.
+ */
+struct around {
+    char before;   /* the last character that means something; any letter: a word or a text */
+    bool after_in; /* and that was the word IN */
+    bool after_list;
+    size_t depth;
+    uint64_t lists; /* a bit for each open parenthesis, the innermost lowest: it is that of an IN */
+};
+
+/* Takes what is no list and no comment. NULL, or what is wrong. */
+static const char *take_token(struct around *around, const char *token, size_t len)
+{
+    char c = *token;
+    bool list = around->after_list;
+    bool is_name = around->before == '.' || around->before == '@';
+    if (c == '(') {
+        around->lists = around->lists << 1 | around->after_in;
+        around->depth++;
+    } else if (c == ')' && around->depth > 0) {
+        around->lists >>= 1;
+        around->depth--;
+    }
+    around->after_in = !is_name && is_keyword(token, len, "IN");
+    around->after_list = false;
+    around->before = c;
+    if (is_sql_word(c))
+        around->before = 'a';
+    if (list && c != ',' && c != ')')
+        return "a list of keys stands alone between \"(\" or \",\" and \",\" or \")\"";
+    if (around->depth == 0 && !is_name &&
+        (is_keyword(token, len, "LIMIT") || is_keyword(token, len, "FETCH")))
+        return "one query is for the keys of many lookups, and LIMIT would cut some of them off";
+    return NULL;
+}
+
+static bool is_in_list(const struct around *around)
+{
+    return (around->before == '(' || around->before == ',') && (around->lists & 1) != 0;
+}
+
+/* The length of a word, a quoted text or a single character. */
+static size_t token_length(const char *p)
+{
+    const char *after = skip_quoted(p);
+    if (after)
+        return (size_t)(after - p);
+    size_t len = 0;
+    while (is_sql_word(p[len]))
+        len++;
+    return len > 0 ? len : 1;
+}
+
+static bool is_comment(const char *p)
+{
+    return skip_quoted(p) && *p != '\'' && *p != '"' && *p != '`';
+}
+
 static int list_by_name(const char *name, size_t len)
 {
     for (int i = 0; i < LIST_COUNT; i++)
@@ -88,10 +162,10 @@ struct query *query_parse(const char *sql, enum keys_kind keys, char *error, siz
 
     const char *begin = query->sql;
     const char *p = begin;
+    struct around around = {.before = '\0'};
     while (*p) {
-        const char *after = skip_quoted(p);
-        if (after) {
-            p = after;
+        if (isspace((unsigned char)*p) || is_comment(p)) {
+            p += token_length(p);
             continue;
         }
         if (*p == '?') {
@@ -101,7 +175,13 @@ struct query *query_parse(const char *sql, enum keys_kind keys, char *error, siz
             goto fail;
         }
         if (*p != ':' || !(isalpha((unsigned char)p[1]) || p[1] == '_')) {
-            p++;
+            size_t token = token_length(p);
+            const char *fault = take_token(&around, p, token);
+            if (fault) {
+                snprintf(error, error_size, "%s", fault);
+                goto fail;
+            }
+            p += token;
             continue;
         }
         const char *name = p + 1;
@@ -116,9 +196,17 @@ struct query *query_parse(const char *sql, enum keys_kind keys, char *error, siz
                      (int)(len > 40 ? 40 : len), name);
             goto fail;
         }
+        if (!is_in_list(&around)) {
+            snprintf(error, error_size,
+                     "\":%s\" becomes the keys of many lookups: it must stand in IN (...)",
+                     list_names[list]);
+            goto fail;
+        }
         query->pieces[query->count++] =
             (struct piece){.text = begin, .len = (size_t)(p - begin), .list = list};
         begin = p = name + len;
+        around.after_list = true;
+        around.before = 'a';
     }
     if (query->count == 0) {
         snprintf(error, error_size, "the query names no list of keys, such as :%s",

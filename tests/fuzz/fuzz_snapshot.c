@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char error[100];
     if (!begun) {
         log_open("fuzz_snapshot", true, LOG_LEVEL_INFO);
-        map.query = query_parse("q :addresses :domains", map.keys, error, sizeof error);
+        map.query = query_parse("q IN (:addresses, :domains)", map.keys, error, sizeof error);
         begun = true;
     }
     if (size == 0)

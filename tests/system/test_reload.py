@@ -18,8 +18,8 @@ from stream import Stream
 
 SANDBOX_SETTINGS = "workers = 2;"
 
-EXTRA = """{ keys = "exact"; query = "SELECT k, v FROM (SELECT :key AS k, '%s' AS v) AS t"; }"""
-SLOW = """{ keys = "exact"; query = "SELECT k, CONCAT('%s', SLEEP(%s)) FROM (SELECT :key AS k) AS t"; }"""
+EXTRA = """{ keys = "exact"; query = "SELECT 'k', '%s' FROM dual WHERE 'k' IN (:key)"; }"""
+SLOW = """{ keys = "exact"; query = "SELECT 'k', CONCAT('%s', SLEEP(%s)) FROM dual WHERE 'k' IN (:key)"; }"""
 ENDS = ("reloaded ", "not reloaded")
 
 
@@ -376,9 +376,9 @@ def test_broken(reloading, stream, folder):
             (reloading.text(listeners="( )"), rf"{conf}:\d+: listeners: "),
             (reloading.text(user='"daemon"'), rf"{conf}:\d+: user: cannot change"),
             (reloading.text(group='"daemon"'), rf"{conf}:\d+: group: cannot change"),
-            (reloading.text(maps=maps % "SELECT a, b FROM nowhere WHERE a = :key"),
+            (reloading.text(maps=maps % "SELECT a, b FROM nowhere WHERE a IN (:key)"),
              rf"{conf}:\d+: maps\.extra\.query: .*nowhere.*\(1142\)"),
-            (reloading.text(maps=maps % "SELECT 1 FROM dual WHERE 1 = :key"),
+            (reloading.text(maps=maps % "SELECT 1 FROM dual WHERE 1 IN (:key)"),
              rf"{conf}:\d+: maps\.extra\.query: .*two"),
             (reloading.text(maps=maps % "SELECT name, name FROM domain WHERE name IN (:nonsense)"),
              rf"{conf}:\d+: maps\.extra.*:nonsense"),

@@ -20,9 +20,9 @@ static struct lookup *ask(struct map *map, const char *key)
     struct lookup *lookup = calloc(1, sizeof *lookup);
     char error[160];
     if (map->query == NULL)
-        map->query = query_parse(map->keys == KEYS_DOMAIN    ? ":domains"
-                                 : map->keys == KEYS_ADDRESS ? ":addresses :domains"
-                                                             : ":clients",
+        map->query = query_parse(map->keys == KEYS_DOMAIN    ? "IN (:domains)"
+                                 : map->keys == KEYS_ADDRESS ? "IN (:addresses, :domains)"
+                                                             : "IN (:clients)",
                                  map->keys, error, sizeof error);
     cr_assert(map->query);
     lookup->map = map;

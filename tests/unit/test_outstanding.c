@@ -33,7 +33,7 @@ static void on_done(struct lookup *lookup, const struct answer *answer)
 static void set_up(void)
 {
     char error[160];
-    domains.query = query_parse(":domains", KEYS_DOMAIN, error, sizeof error);
+    domains.query = query_parse("IN (:domains)", KEYS_DOMAIN, error, sizeof error);
     cr_assert(domains.query);
     fallback_init(&fallback, &set);
     outstanding_init(&outstanding, &fallback);

@@ -23,14 +23,14 @@
     "listeners = ( { protocol = \"socketmap\"; address = \"unix:/x/y\"; } );"                      \
     "default_maps = false;"
 
-static const char settings[] =
-    LISTENERS "maps = {"
-              "domains = { keys = \"domain\"; query = \"q :domains\"; all = \"a\"; };"
-              "addresses = { keys = \"address\"; query = \"q :addresses :domains\"; all = \"a\";"
-              "              value = \"addresses\"; join = true; absent = \"notfound\"; };"
-              "routes = { keys = \"address\"; query = \"q :addresses :domains\"; all = \"a\";"
-              "           value = \"route\"; };"
-              "exact = { keys = \"exact\"; query = \"q :key\"; all = \"a\"; }; };";
+static const char settings[] = LISTENERS
+    "maps = {"
+    "domains = { keys = \"domain\"; query = \"q IN (:domains)\"; all = \"a\"; };"
+    "addresses = { keys = \"address\"; query = \"q IN (:addresses, :domains)\"; all = \"a\";"
+    "              value = \"addresses\"; join = true; absent = \"notfound\"; };"
+    "routes = { keys = \"address\"; query = \"q IN (:addresses, :domains)\"; all = \"a\";"
+    "           value = \"route\"; };"
+    "exact = { keys = \"exact\"; query = \"q IN (:key)\"; all = \"a\"; }; };";
 
 static void report(const char *line, void *context)
 {
@@ -256,31 +256,34 @@ Test(snapshot, a_map_with_other_settings)
     struct snapshot *snapshot = snapshot_new(copy_of(maps, sample, wall()));
     static const char *const others[] = {
         LISTENERS
-        "maps = { domains = { keys = \"domain\"; query = \"q2 :domains\"; all = \"a\"; }; };",
+        "maps = { domains = { keys = \"domain\"; query = \"q2 IN (:domains)\"; all = \"a\"; }; };",
         LISTENERS
-        "maps = { domains = { keys = \"domain\"; query = \"q :domains\"; all = \"b\"; }; };",
-        LISTENERS "maps = { domains = { keys = \"domain\"; query = \"q :domains\"; }; };",
+        "maps = { domains = { keys = \"domain\"; query = \"q IN (:domains)\"; all = \"b\"; }; };",
+        LISTENERS "maps = { domains = { keys = \"domain\"; query = \"q IN (:domains)\"; }; };",
         LISTENERS
-        "maps = { domains = { keys = \"address\"; query = \"q :domains\"; all = \"a\"; }; };",
-        LISTENERS "maps = { domains = { keys = \"domain\"; query = \"q :domains\"; all = \"a\";"
-                  " join = true; }; };",
-        LISTENERS "maps = { domains = { keys = \"domain\"; query = \"q :domains\"; all = \"a\";"
-                  " value = \"route\"; }; };",
+        "maps = { domains = { keys = \"address\"; query = \"q IN (:domains)\"; all = \"a\"; }; };",
+        LISTENERS
+        "maps = { domains = { keys = \"domain\"; query = \"q IN (:domains)\"; all = \"a\";"
+        " join = true; }; };",
+        LISTENERS
+        "maps = { domains = { keys = \"domain\"; query = \"q IN (:domains)\"; all = \"a\";"
+        " value = \"route\"; }; };",
         LISTENERS
         "database = { name = \"other\"; };"
-        "maps = { domains = { keys = \"domain\"; query = \"q :domains\"; all = \"a\"; }; };",
+        "maps = { domains = { keys = \"domain\"; query = \"q IN (:domains)\"; all = \"a\"; }; };",
         LISTENERS
-        "maps = { domain = { keys = \"domain\"; query = \"q :domains\"; all = \"a\"; }; };",
+        "maps = { domain = { keys = \"domain\"; query = \"q IN (:domains)\"; all = \"a\"; }; };",
     };
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         struct maps *other = maps_of(others[i]);
         cr_expect_str_eq(ask(snapshot, &other->list[0], "example.com"), "no map", "%zu", i);
         maps_release(other);
     }
-    struct maps *same = maps_of(
-        LISTENERS "workers = 7; database = { connections = 5; };"
-                  "maps = { domains = { keys = \"domain\"; query = \"q :domains\"; all = \"a\";"
-                  " absent = \"notfound\"; }; };");
+    struct maps *same =
+        maps_of(LISTENERS
+                "workers = 7; database = { connections = 5; };"
+                "maps = { domains = { keys = \"domain\"; query = \"q IN (:domains)\"; all = \"a\";"
+                " absent = \"notfound\"; }; };");
     is(ask(snapshot, &same->list[0], "example.com"), "=example.com");
     maps_release(same);
     snapshot_free(snapshot);
