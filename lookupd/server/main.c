@@ -168,8 +168,11 @@ static int serve(const struct options *options, struct parent_start *start)
         return EX_OSERR;
     }
     privileges_raise_descriptors((unsigned long)conf->limits.clients + PARENT_OWN_DESCRIPTORS);
-    start->set.listeners = listeners_open(conf, NULL);
     int code = EX_UNAVAILABLE;
+    if (!privileges_check(conf->user, conf->group))
+        code = EX_NOUSER;
+    else
+        start->set.listeners = listeners_open(conf, NULL);
     if (start->set.listeners && !privileges_drop(conf->user, conf->group))
         code = EX_NOUSER;
     else if (start->set.listeners) {

@@ -31,25 +31,41 @@ static bool drop_capabilities(void)
     return false;
 }
 
-static bool become(const char *user, const char *group)
+static bool find_account(const char *user, const char *group, uid_t *uid, gid_t *gid)
 {
     const struct passwd *account = getpwnam(user);
     if (account == NULL) {
         log_fatal("user \"%s\" does not exist", user);
         return false;
     }
-    uid_t uid = account->pw_uid;
+    *uid = account->pw_uid;
     const struct group *entry = getgrnam(group);
     if (entry == NULL) {
         log_fatal("group \"%s\" does not exist", group);
         return false;
     }
-    gid_t gid = entry->gr_gid;
-    if (uid == 0 || gid == 0) {
-        log_fatal("%s \"%s\" is root: lookupd does not serve as root", uid == 0 ? "user" : "group",
-                  uid == 0 ? user : group);
+    *gid = entry->gr_gid;
+    if (*uid == 0 || *gid == 0) {
+        log_fatal("%s \"%s\" is root: lookupd does not serve as root", *uid == 0 ? "user" : "group",
+                  *uid == 0 ? user : group);
         return false;
     }
+    return true;
+}
+
+bool privileges_check(const char *user, const char *group)
+{
+    uid_t uid;
+    gid_t gid;
+    return geteuid() != 0 || find_account(user, group, &uid, &gid);
+}
+
+static bool become(const char *user, const char *group)
+{
+    uid_t uid;
+    gid_t gid;
+    if (!find_account(user, group, &uid, &gid))
+        return false;
     empty_bounding_set();
     if (initgroups(user, gid) != 0 || setresgid(gid, gid, gid) != 0 ||
         setresuid(uid, uid, uid) != 0) {

@@ -4,6 +4,10 @@
 
 #include <stdbool.h>
 
+/* As root: whether privileges_drop() will find user and group fit; false (logged) otherwise. To be
+ * asked before sockets are given to them. */
+bool privileges_check(const char *user, const char *group);
+
 /*
  * As root: becomes user and group, with the groups that user is a member of, for good. In every
  * case the process and its children keep no capability, and can gain nothing by executing anything.

@@ -456,4 +456,7 @@ def test_account_that_is_missing(site):
     assert code == 78
     assert 'user: there is no user "no-such-user"' in errors
     assert 'group: there is no group "no-such-group"' in errors
+    started = subprocess.run([os.path.join(site.programs, "lookupd"), "-f", "-c", site.conf],
+                             capture_output=True, text=True, timeout=30, check=False)
+    assert started.returncode == 67, started.stderr  # systemd need not try again
     assert _test(site, "workers = 1;") == (0, "configuration OK\n")
