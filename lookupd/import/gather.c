@@ -143,13 +143,27 @@ static void read_catalog(struct gathering *gathering, const struct zonelist_cata
     const struct zone *zone = NULL;
     if (entry)
         zone = zone_read(gathering->reader, entry->name, entry->file, entry->journal, &fault);
-    if (zone && catalog_add_members(list, catalog, zone, error, sizeof error))
+    const char *wrong = fault.text;
+    if (zone && !catalog_add_members(list, catalog, zone, error, sizeof error))
+        wrong = error;
+    else if (zone && zone->journal == ZONE_JOURNAL_FAULT)
+        wrong = zone_reader_note(gathering->reader);
+    else if (zone)
         return;
-    snprintf(text, sizeof text, "catalog %s: %s", wirename_print(catalog->name, name),
-             zone ? error : fault.text);
+    snprintf(text, sizeof text, "catalog %s: %s", wirename_print(catalog->name, name), wrong);
     tell_unread(gathering, text);
     gathering->gathered->zones.catalogs++;
     gathering->catalog_unread = true;
+}
+
+/* What the journal says is newer than the file, and is not known. */
+static void note_journal(struct gathering *gathering, const struct zonelist_zone *entry)
+{
+    char name[WIRENAME_TEXT_SIZE], text[sizeof name + 1200];
+    gathering->gathered->zones.journals++;
+    snprintf(text, sizeof text, "%s: nothing of it counts as gone, for want of its journal: %s",
+             wirename_print(entry->name, name), zone_reader_note(gathering->reader));
+    tell_unread(gathering, text);
 }
 
 static void note_zone(struct gathering *gathering, const struct zonelist_zone *entry,
@@ -159,9 +173,8 @@ static void note_zone(struct gathering *gathering, const struct zonelist_zone *e
     char name[WIRENAME_TEXT_SIZE], text[sizeof name + 200];
     zones->read++;
     zones->behind += zone->journal == ZONE_JOURNAL_APPLIED;
-    if (gathering->listener->detail && zone_reader_note(gathering->reader)[0] != '\0')
-        gathering->listener->detail(zone_reader_note(gathering->reader),
-                                    gathering->listener->context);
+    if (zone->journal == ZONE_JOURNAL_FAULT)
+        note_journal(gathering, entry);
     time_t silent = time(NULL) - zone->contact;
     if (zone->contact == 0 || silent <= (time_t)zone->expire)
         return;

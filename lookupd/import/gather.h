@@ -19,7 +19,8 @@ struct gather_zones {
     size_t read, unread;
     size_t behind;   /* whose journal was ahead of the file */
     size_t expired;  /* whose primary has been silent for longer than SOA's expire: kept */
-    size_t catalogs; /* that could not be read: their members are not known */
+    size_t journals; /* of zones that were read, and that could not be used */
+    size_t catalogs; /* that could not be read as a whole: their members are not known */
     size_t unread_kinds[ZONE_IO + 1];
 };
 
@@ -32,7 +33,7 @@ struct gathered {
 
 /* Who hears of it: any may be NULL. */
 struct gather_listener {
-    /* A zone or catalog that could not be read: a whole sentence. */
+    /* A zone, journal or catalog that could not be read: a whole sentence. */
     void (*unread)(const char *text, void *context);
     /* What is only of interest: warnings of named-checkconf, journals, expired zones. */
     void (*detail)(const char *text, void *context);

@@ -277,6 +277,8 @@ bool mailrules_add(struct mailrules *rules, const struct zonelist_zone *entry,
     if (added == NULL)
         return true;
     added->serial = zone->serial;
+    added->behind = zone->journal == ZONE_JOURNAL_FAULT;
+    rules->zones_unread = rules->zones_unread || added->behind;
     if (owners > (size_t)rules->conf->max_names) {
         added->unread = added->too_many = true;
         rules->zones_unread = true;

@@ -88,7 +88,8 @@ enum verdict_warning {
 struct mailrules *mailrules_new(const struct importconf *conf); /* NULL without memory */
 void mailrules_free(struct mailrules *rules);
 
-/* Takes what the zone says; entry must live as long as the rules, zone need not. False without
+/* Takes what the zone says; entry must live as long as the rules, zone need not. Of one whose
+ * journal could not be used, what the file has counts; what it lacks is not known. False without
  * memory. */
 bool mailrules_add(struct mailrules *rules, const struct zonelist_zone *entry,
                    const struct zone *zone);
@@ -109,9 +110,9 @@ bool mailrules_decide(struct mailrules *rules);
 const struct verdict *mailrules_verdicts(const struct mailrules *rules, size_t *count);
 /*
  * What is said about any name of the tables (".example.com" too), as claims of earlier runs have
- * it: one of the verdicts; else RULE_ZONE_UNREAD when the deepest zone above it could not be read;
- * else not relayed, RULE_NO_MX (in a zone of the list), RULE_DEEPER_ZONE (in one that this server
- * is primary of) or RULE_NO_ZONE.
+ * it: one of the verdicts; else RULE_ZONE_UNREAD when the deepest zone above it could not be read,
+ * or not its journal; else not relayed, RULE_NO_MX (in a zone of the list), RULE_DEEPER_ZONE (in
+ * one that this server is primary of) or RULE_NO_ZONE.
  */
 struct verdict mailrules_find(const struct mailrules *rules, const char *name);
 size_t mailrules_count(const struct mailrules *rules, enum verdict_reason reason);

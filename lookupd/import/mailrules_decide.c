@@ -400,17 +400,18 @@ struct decision mailrules_decide_cname(const struct mailrules *rules, const stru
         if (look != LOOK_NAME)
             return decided(look == LOOK_UNREAD ? RULE_ZONE_UNREAD : RULE_CNAME_OUT);
     }
-    if (rules->zones[found->zone].too_many)
+    const struct mail_zone *zone = &rules->zones[found->zone];
+    if (zone->too_many)
         return decided(RULE_ZONE_UNREAD);
     if (found->decision == 0)
-        return decided(RULE_CNAME_OUT);
+        return decided(zone->behind ? RULE_ZONE_UNREAD : RULE_CNAME_OUT);
     decision = rules->decisions[found->decision - 1];
     switch (verdict_reason_kind(decision.reason)) {
     case VERDICT_RELAY:
         decision.reason = deciding.wildcard ? RULE_WILDCARD : RULE_CNAME;
         break;
     case VERDICT_NOT:
-        return decided(RULE_CNAME_OUT);
+        return decided(zone->behind ? RULE_ZONE_UNREAD : RULE_CNAME_OUT);
     case VERDICT_UNKNOWN:
         break;
     }

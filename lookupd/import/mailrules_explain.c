@@ -81,7 +81,9 @@ static void print_zone(struct mailrules *rules, const struct mail_zone *zone, co
         return;
     }
     fprintf(out, ", serial %" PRIu32 "%s\n", zone->serial,
-            zone->too_many ? ": more mail names than max_names" : "");
+            zone->too_many ? ": more mail names than max_names"
+            : zone->behind ? ": its journal could not be used"
+                           : "");
     print_hint(zone, out);
     const struct mail_name *name = zone->unread ? NULL : mailrules_name_in(rules, zone, wire);
     if (name == NULL)

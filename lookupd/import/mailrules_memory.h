@@ -50,6 +50,7 @@ struct mail_zone {
     uint32_t relayed;
     bool primary;  /* this server is its primary: it has no names here */
     bool unread;   /* nor has this one */
+    bool behind;   /* its journal could not be used: named may have what its file lacks */
     bool too_many; /* more mail names than max_names */
     enum zone_fault_kind why;
     enum mail_hint hint;
@@ -97,7 +98,8 @@ struct mailrules {
     size_t judged_room;
     unsigned *views; /* ascending */
     size_t view_count, view_room;
-    bool zones_unread, catalog_unread;
+    bool zones_unread; /* or behind */
+    bool catalog_unread;
     struct verdict *verdicts;
     size_t verdict_count, verdict_room;
     size_t counts[RULE_COUNT], warnings[WARN_COUNT];

@@ -64,7 +64,9 @@ enum mail_look mailrules_look(const struct mailrules *rules, unsigned view, cons
         (encloser->types & RR_HAS_DNAME))
         return look_outside(rules);
     *found = find_wildcard(rules, zone, encloser->name);
-    return *found != NULL ? LOOK_NAME : LOOK_NOTHING;
+    if (*found != NULL)
+        return LOOK_NAME;
+    return zone->behind ? LOOK_UNREAD : LOOK_NOTHING;
 }
 
 enum mail_target mailrules_target(const struct mailrules *rules, unsigned view,
@@ -98,7 +100,7 @@ enum mail_target mailrules_target(const struct mailrules *rules, unsigned view,
             return TARGET_GOOD;
         target = mailrules_cname(found);
         if (target == NULL)
-            return TARGET_DANGLING;
+            return rules->zones[found->zone].behind ? TARGET_UNREAD : TARGET_DANGLING;
         *cname = true;
     }
     return TARGET_DANGLING;

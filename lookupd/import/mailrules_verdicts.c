@@ -174,14 +174,29 @@ static bool disagrees(const struct verdict *first, const struct verdict *other)
             !same_text(other->relay, first->relay));
 }
 
-/* The zone of a view before this one that has the name and could not be read: it would decide. */
-static const struct mail_zone *unread_before(const struct mailrules *rules, const uint8_t *name,
-                                             unsigned view)
+/* True when no record of a zone could change that the name is not relayed. */
+static bool is_by_settings(enum verdict_reason reason)
 {
-    for (size_t i = 0; rules->zones_unread && i < rules->view_count && rules->views[i] < view;
-         i++) {
+    return reason == RULE_EXCLUDED || reason == RULE_WILDCARD_IGNORED ||
+           reason == RULE_SUBDOMAIN_IGNORED || reason == RULE_INVALID_NAME;
+}
+
+/*
+ * The zone that has the name, could not be read, and would decide: of a view before the verdict's,
+ * or of any when the verdict's zone has nothing to say. Or one that was read without its journal
+ * and lacks what would make the name relayed.
+ */
+static const struct mail_zone *find_doubt(const struct mailrules *rules, const uint8_t *name,
+                                          const struct verdict *verdict)
+{
+    unsigned view = verdict->zone->order;
+    bool lacks = verdict->kind == VERDICT_NOT && !is_by_settings(verdict->reason);
+    bool any = is_others(verdict->reason);
+    for (size_t i = 0; rules->zones_unread && i < rules->view_count; i++) {
+        if (rules->views[i] > view && !any)
+            break;
         const struct mail_zone *zone = mailrules_zone_of(rules, rules->views[i], name);
-        if (zone != NULL && zone->unread)
+        if (zone != NULL && (zone->unread || (zone->behind && lacks)))
             return zone;
     }
     return NULL;
@@ -194,16 +209,16 @@ static void keep_verdict(struct mailrules *rules, const struct listed *list, siz
     unsigned warnings = list[0].warnings;
     uint8_t wire[WIRENAME_MAX];
     *verdict = list[0].verdict;
-    const struct mail_zone *unread =
+    const struct mail_zone *doubt =
         mailrules_wire(verdict->name, wire) && verdict->reason != RULE_EXCLUDED
-            ? unread_before(rules, wire, verdict->zone->order)
+            ? find_doubt(rules, wire, verdict)
             : NULL;
-    if (unread != NULL)
+    if (doubt != NULL)
         *verdict = (struct verdict){.name = verdict->name,
                                     .kind = VERDICT_UNKNOWN,
-                                    .reason = unread->too_many ? RULE_TOO_MANY : RULE_ZONE_UNREAD,
-                                    .zone = unread->entry,
-                                    .serial = unread->serial};
+                                    .reason = doubt->too_many ? RULE_TOO_MANY : RULE_ZONE_UNREAD,
+                                    .zone = doubt->entry,
+                                    .serial = doubt->serial};
     rules->counts[verdict->reason]++;
     for (size_t i = 1; i < count; i++)
         if (disagrees(&list[0].verdict, &list[i].verdict))
@@ -292,7 +307,7 @@ struct verdict mailrules_find(const struct mailrules *rules, const char *name)
     const struct mail_zone *read = NULL;
     for (size_t i = 0; i < rules->view_count; i++) {
         const struct mail_zone *zone = mailrules_zone_of(rules, rules->views[i], wire);
-        if (zone != NULL && (zone->unread || zone->too_many))
+        if (zone != NULL && (zone->unread || zone->too_many || zone->behind))
             return make_verdict(name, zone->too_many ? RULE_TOO_MANY : RULE_ZONE_UNREAD, zone);
         read = read ? read : zone;
     }

@@ -112,7 +112,7 @@ static bool gather_all(struct session *session)
     bool good = gather(session->conf, &listener, &session->gathered);
     clear_bar(session);
     const struct gather_zones *zones = &session->gathered.zones;
-    size_t unread = zones->unread + zones->catalogs;
+    size_t unread = zones->unread + zones->journals + zones->catalogs;
     if (unread > session->unread_shown)
         fprintf(stderr, "lookupd-import: and %zu more zones that could not be read (-v)\n",
                 unread - session->unread_shown);

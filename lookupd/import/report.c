@@ -168,6 +168,9 @@ static void print_zones(const struct gather_zones *zones, FILE *out)
     }
     fprintf(out, "%s, %zu skipped, %zu with a journal ahead of the file, %zu expired\n",
             zones->unread ? ")" : "", zones->skipped, zones->behind, zones->expired);
+    if (zones->journals)
+        fprintf(out, "%-11s%zu not read: nothing of their zones counts as gone\n", "journals",
+                zones->journals);
     if (zones->catalogs)
         fprintf(out, "%-11s%zu not read: their members are not known\n", "catalogs",
                 zones->catalogs);
@@ -246,6 +249,7 @@ static void json_zones(const struct gather_zones *zones, FILE *out)
     json_number("skipped", zones->skipped, ", ", out);
     json_number("behind", zones->behind, ", ", out);
     json_number("expired", zones->expired, ", ", out);
+    json_number("journals_unread", zones->journals, ", ", out);
     json_number("catalogs_unread", zones->catalogs, ", ", out);
     fputs("\"unread_why\": {", out);
     const char *between = "";

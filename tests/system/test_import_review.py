@@ -108,3 +108,57 @@ def test_a_zone_that_comes_while_another_source_deletes_its_row(root, site, fold
     assert finish(deleting) == finish(claiming) == (0, "")
     assert one(root, "SELECT source, route FROM domain WHERE name = 'a.example'") == ("bind:ns1", "relay:")
     person.close()
+
+
+def damage(file):
+    with open(file + ".jnl", "wb") as journal:
+        journal.write(b"damaged " * 20)
+
+
+def test_a_journal_that_cannot_be_read_takes_nothing_away(root, site, folder, mariadb):
+    """What IXFR brought stands in the journal only, for a quarter of an hour: the file alone lacks it."""
+    other = Site(folder, mariadb, "bind:ns1", "importer_ns1")
+    for each in (site, other):
+        each.write_conf("hold = 0;")
+        each.add("a.example", "b.example", "c.example")
+        each.run()
+    before = everything(root)
+    site.write_zone("a.example", mx=False)
+    damage(site.zone_file("a.example"))
+    site.add("new.example")
+    damage(site.zone_file("new.example"))
+    said = site.run(code=1)[1]
+    assert "a.example: nothing of it counts as gone, for want of its journal: " in said and " passes to " not in said
+    assert last_run(root)[0] == "partial"
+    assert rows(root, "SELECT * FROM domain WHERE name <> 'new.example' ORDER BY 1") == before[0]
+    assert "new.example" in names(root), "what the file has counts"
+    assert "its journal could not be used" in site.run("--explain", "a.example")[0]
+    os.unlink(site.zone_file("a.example") + ".jnl")
+    assert "a.example passes to bind:ns1" in site.run(code=1)[1]
+
+
+def test_a_catalog_without_its_journal_loses_no_member(root, site):
+    site.write_conf("hold = 0;")
+    site.add("a.example")
+    for name in ("m.example", "n.example"):
+        site.write_zone(name)
+        os.rename(site.zone_file(name), site.zone_file(f"__catz___default_cat.example_{name}"))
+    with open(site.path("list"), encoding="ascii") as file:
+        site.write_list(file.read().replace("options {\n", 'options {\n\tcatalog-zones {\n\t\tzone "cat.example";\n\t};\n')
+                        + 'zone "cat.example" {\n\ttype secondary;\n\tfile "cat.example.db";\n};\n')
+
+    def catalog(*members):
+        site.write_zone("cat.example", 'version.cat.example. 3600 IN TXT "2"',
+                        *(f"{name[0]}.zones.cat.example. 3600 IN PTR {name}." for name in members), mx=False)
+
+    catalog("m.example", "n.example")
+    site.run()
+    assert names(root) == ["a.example", "m.example", "n.example"]
+    before = everything(root)
+    catalog("m.example")
+    damage(site.zone_file("cat.example"))
+    assert "catalog cat.example: " in site.run(code=1)[1]
+    assert everything(root) == before
+    os.unlink(site.zone_file("cat.example") + ".jnl")
+    site.run()
+    assert names(root) == ["a.example", "m.example"]

@@ -39,7 +39,7 @@ static inline struct importconf *mail_site_conf(const char *settings)
 
 /* Reads records from a file, as the program does. */
 static inline void mail_site_add(struct mail_site *site, struct zonelist_zone *entry,
-                                 const char *origin, const char *records)
+                                 const char *origin, const char *records, bool behind)
 {
     char file[] = "/tmp/lookupd-mail.XXXXXX";
     struct zone_fault fault = {.text = ""};
@@ -52,11 +52,14 @@ static inline void mail_site_add(struct mail_site *site, struct zonelist_zone *e
     const struct zone *zone = zone_read(site->reader, entry->name, file, NULL, &fault);
     (void)unlink(file);
     cr_assert_not_null(zone, "%s\n%s", fault.text, records);
-    cr_assert(mailrules_add(site->rules, entry, zone));
+    struct zone said = *zone;
+    if (behind)
+        said.journal = ZONE_JOURNAL_FAULT;
+    cr_assert(mailrules_add(site->rules, entry, &said));
 }
 
 /*
- * Zones, each begun by a line "= ORIGIN [view N] [unread|primary]", its records after it. "=
+ * Zones, each begun by a line "= ORIGIN [view N] [unread|primary|behind]", its records after it. "=
  * catalog unread" is a catalog that could not be read.
  */
 static inline void mail_site_begin(struct mail_site *site, const char *settings, const char *zones)
@@ -104,7 +107,7 @@ static inline void mail_site_begin(struct mail_site *site, const char *settings,
         }
         records = strndup(begin, (size_t)(zones - begin));
         cr_assert_not_null(records);
-        mail_site_add(site, entry, origin, records);
+        mail_site_add(site, entry, origin, records, strstr(more, "behind") != NULL);
         free(records);
     }
     cr_assert(mailrules_decide(site->rules));

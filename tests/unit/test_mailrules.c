@@ -397,6 +397,53 @@ static void expect_find(const struct mail_site *site, const char *name, const ch
     cr_expect_eq(verdict.kind, verdict_reason_kind(verdict.reason));
 }
 
+/* Named has what the journal says, and nobody knows what that is. */
+Test(mailrules, without_its_journal_a_zone_says_what_is_and_not_what_is_not)
+{
+    struct mail_site site;
+    char text[1000] = "";
+    size_t count;
+    mail_site_begin(&site,
+                    "my_names = ( \"us.net.test\" ); my_addresses = ( \"192.0.2.9\" );"
+                    "exclude = ( \"ex.b.test\" );",
+                    "= a.test behind\n" BACKUP "sub MX 10 mail\nout CNAME www.else.test.\n"
+                    "* MX 1 mail\n* MX 9 " OURS "\n"
+                    "= b.test behind\n@ MX 10 mail\nmail A 192.0.2.25\nex MX 10 mail\n"
+                    "= c.test\nw CNAME b.test.\nx CNAME no.b.test.\ny CNAME www.else.test.\n"
+                    "z MX 10 no.b.test.\nz MX 20 " OURS "\n"
+                    "= v.test view 1 behind\n@ MX 10 mail\n= v.test view 2\n@ MX 10 mail\n"
+                    "= w.test view 1\n@ MX 10 mail\n= w.test view 2 behind\n@ MX 10 mail\n");
+    const struct verdict *list = mailrules_verdicts(site.rules, &count);
+    for (size_t v = 0; v < count; v++)
+        mail_site_print(&list[v], text, sizeof text);
+    cr_expect_str_eq(text,
+                     ".a.test wildcard-ignored\na.test better-mx relay:\nb.test zone-unread\n"
+                     "c.test no-mx\nex.b.test excluded\nsub.a.test zone-unread\n"
+                     "v.test zone-unread\nw.c.test zone-unread\nw.test not-ours\n"
+                     "x.c.test zone-unread\nz.c.test zone-unread\n",
+                     "%s", text);
+    expect_find(&site, "gone.a.test", "zone-unread");
+    expect_find(&site, "out.a.test", "zone-unread");
+    expect_find(&site, "y.c.test", "cname-out");
+    expect_find(&site, "gone.c.test", "no-mx");
+    mail_site_end(&site);
+}
+
+/* What a parent zone says beside its delegation is nothing about a child that another view has. */
+Test(mailrules, a_child_in_another_view_that_could_not_be_read)
+{
+    struct mail_site site;
+    mail_site_begin(&site, "",
+                    "= d.test view 1\nsub NS ns.else.test.\nx.sub MX 10 mail.else.test.\n"
+                    "= sub.d.test view 2 unread\n"
+                    "= e.test view 1\nx.sub MX 10 mail.else.test.\n= sub.e.test view 1 primary\n"
+                    "= sub.e.test view 2 unread\n");
+    expect_find(&site, "x.sub.d.test", "zone-unread");
+    expect_find(&site, "x.sub.e.test", "zone-unread");
+    expect_find(&site, "sub.d.test", "zone-unread");
+    mail_site_end(&site);
+}
+
 Test(mailrules, names_that_no_list_has)
 {
     struct mail_site site;
