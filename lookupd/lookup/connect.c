@@ -10,9 +10,12 @@
 #include <fcntl.h>
 #include <math.h>
 #include <mysqld_error.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A statement ends a little before its lookups do: giving up a connection is then rare. */
@@ -185,6 +188,22 @@ static MYSQL *log_in(const char *host, const struct conf *conf, const struct cre
     return NULL;
 }
 
+/*
+ * On a quiet day one connection serves all lookups, and the others are idle for hours. A firewall
+ * or NAT on the way forgets those, some after less than six minutes, without telling anybody: the
+ * next lookups there would wait for their deadline. Connector/C has switched probes on, but the
+ * kernel's first one comes after two hours. On a unix socket nothing happens.
+ */
+static void keep_alive(int fd)
+{
+    const int idle = 60; /* seconds, as the next */
+    const int interval = 10;
+    const int count = 3;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+}
+
 MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct credentials *cred,
                          enum connect_purpose purpose, struct health *health,
                          struct connect_error *error)
@@ -216,6 +235,7 @@ MYSQL *connect_open_host(const char *host, const struct conf *conf, const struct
     }
     int fd = (int)mysql_get_socket(mysql);
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    keep_alive(fd);
     /* Over TLS the socket would stay blocking, and so would every "non-blocking" call. But where it
      * does not block, the other calls wait for an answer over TLS as many milliseconds as seconds
      * were asked for. */

@@ -485,6 +485,22 @@ def test_refused(network, form):
     assert refused.longest < 0.5
 
 
+def test_idle_connections_are_kept_alive(network):
+    """By a probe within a minute: what forgets idle connections, a firewall, does so in silence."""
+    _, proxy = network.serve("tcp")
+    door = f"{int(proxy.address.rpartition(':')[2]):04X}"
+
+    def timers():
+        """(kind, hundredths of a second) of each open connection to the proxy, as in proc_net_tcp(5)."""
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            fields = [line.split() for line in file][1:]
+        return [(int(each[5][:2], 16), int(each[5][3:], 16)) for each in fields
+                if each[2].endswith(":" + door) and each[3] == "01"]
+
+    wait_until(lambda: len(found := timers()) == 4 and all(kind == 2 and when <= 6100 for kind, when in found),
+               10, what="four connections with probes")
+
+
 @pytest.mark.parametrize("seconds", [2, long(30)])
 def test_tls_peer_that_never_answers(network, seconds):
     sandbox, proxy = network.serve("tls")
