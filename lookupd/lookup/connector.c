@@ -203,17 +203,9 @@ void connector_stop(struct connector *connector)
 bool connector_free(struct connector *connector, uint64_t deadline)
 {
     connector_stop(connector);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    uint64_t now = clock_now();
-    uint64_t rest = deadline > now ? deadline - now : 0;
-    until.tv_sec += (time_t)(rest / CLOCK_SECOND);
-    until.tv_nsec += (long)(rest % CLOCK_SECOND);
-    if (until.tv_nsec >= (long)CLOCK_SECOND) {
-        until.tv_sec++;
-        until.tv_nsec -= (long)CLOCK_SECOND;
-    }
-    if (pthread_timedjoin_np(connector->thread, NULL, &until) != 0)
+    struct timespec until = {.tv_sec = (time_t)(deadline / CLOCK_SECOND),
+                             .tv_nsec = (long)(deadline % CLOCK_SECOND)};
+    if (pthread_clockjoin_np(connector->thread, NULL, CLOCK_MONOTONIC, &until) != 0)
         return false;
     event_free(connector->event);
     close(connector->wake);
