@@ -43,6 +43,14 @@ def test_the_ten_statements(database):
         assert cursor.fetchone() == (1,)
 
 
+def test_packages_of_the_build():
+    """Those that scripts/lib.sh installs, without what only the tests need."""
+    named = re.search(r"apt-get install --no-install-recommends ((?:.*\\\n)*.*)\n", read("README.md"))[1]
+    listed = re.search(r"^packages_build=\((.*?)^\)", read("scripts", "lib.sh"), re.M | re.S)[1]
+    assert set(named.replace("\\", " ").split()) == \
+        set(re.sub("#.*", "", listed).split()) - {"libcriterion-dev"}
+
+
 def test_main_cf_in_three_lines():
     shipped = re.sub(r" *= *", " = ", read("conf", "postfix", "main.cf"))
     lines = indented(read("README.md"), "relay_domains").strip().splitlines()
