@@ -436,18 +436,28 @@ struct listeners *listeners_take(const struct conf *conf, int *descriptors, size
     return listeners;
 }
 
-static void change_access(const struct listener *listener)
+/* Somebody may have changed it by hand: whoever reloads wants what the configuration says. */
+static bool mode_differs(const struct listener *listener)
+{
+    struct stat status;
+    return lstat(listener->path, &status) == 0 && (status.st_mode & 07777) != listener->mode;
+}
+
+static bool give_file(const struct listener *listener, int file)
 {
     const struct passwd *user = getpwnam(listener->owner);
-    uid_t uid = user ? user->pw_uid : (uid_t)-1;
     const struct group *entry = getgrnam(listener->group);
-    gid_t gid = entry ? entry->gr_gid : (gid_t)-1;
+    return socketfile_give(file, geteuid() == 0 && user ? user->pw_uid : (uid_t)-1,
+                           entry ? entry->gr_gid : (gid_t)-1);
+}
+
+static void change_access(const struct listener *listener, bool give)
+{
     struct stat status;
     int file = socketfile_open(listener->fd, listener->path);
     /* The group first: a mode may be meant for it alone. A change of the group can clear bits. */
     if (file < 0 || fstat(file, &status) != 0 || status.st_ino != listener->inode ||
-        status.st_dev != listener->device ||
-        !socketfile_give(file, geteuid() == 0 ? uid : (uid_t)-1, gid) ||
+        status.st_dev != listener->device || (give && !give_file(listener, file)) ||
         !socketfile_set_mode(file, listener->mode))
         log_warning("listener %s: cannot change who may use it: %s", listener->address,
                     strerror(errno));
@@ -464,8 +474,9 @@ void listeners_replace(struct listeners *before, struct listeners *now)
             if (old->path == NULL || old->inode != listener->inode ||
                 old->device != listener->device)
                 continue;
-            if (access_differs(old, listener))
-                change_access(listener);
+            bool differs = access_differs(old, listener);
+            if (differs || mode_differs(listener))
+                change_access(listener, differs);
             free(old->path); /* the file is the new one's */
             old->path = NULL;
         }

@@ -225,6 +225,9 @@ def test_listener_changes(reloading, stream):
     assert os.stat(path).st_ino == inode
     reloading.good()
     assert os.stat(path).st_mode & 0o777 == 0o666
+    os.chmod(path, 0o600)  # by somebody
+    reloading.good()
+    assert os.stat(path).st_mode & 0o777 == 0o666
     stream.wait_answers(100)
 
 
