@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,4 +84,31 @@ void inherited_close(void)
 int inherited_sockets(void)
 {
     return sockets;
+}
+
+const char *inherited_name(int index, size_t *len)
+{
+    const char *name = getenv("LISTEN_FDNAMES");
+    for (; name && index > 0; index--) {
+        name = strchr(name, ':');
+        if (name)
+            name++;
+    }
+    *len = name ? strcspn(name, ":") : 0;
+    return name;
+}
+
+int inherited_find(const char *name, int *count)
+{
+    int found = -1;
+    *count = 0;
+    for (int i = sockets - 1; i >= 0; i--) {
+        size_t len;
+        const char *other = inherited_name(i, &len);
+        if (other == NULL || len != strlen(name) || memcmp(other, name, len) != 0)
+            continue;
+        found = INHERITED_FIRST_SOCKET + i;
+        (*count)++;
+    }
+    return found;
 }

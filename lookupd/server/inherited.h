@@ -5,6 +5,8 @@
 #ifndef LOOKUPD_INHERITED_H
 #define LOOKUPD_INHERITED_H
 
+#include <stddef.h>
+
 /* sd_listen_fds(3): the first descriptor that systemd passes. */
 #define INHERITED_FIRST_SOCKET 3
 
@@ -26,5 +28,14 @@ void inherited_close(void);
  * forked it: they are the descriptors from INHERITED_FIRST_SOCKET on, closed on exec.
  */
 int inherited_sockets(void);
+
+/* The name of one of them (FileDescriptorName=), not NUL-terminated; NULL: it has none. */
+const char *inherited_name(int index, size_t *len);
+
+/*
+ * The descriptor of the one of this name, or -1; *count says how many have it: all sockets of one
+ * unit do.
+ */
+int inherited_find(const char *name, int *count);
 
 #endif

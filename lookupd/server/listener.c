@@ -259,31 +259,30 @@ static bool takes_connections(int fd)
 /* A socket that systemd has passed under a name (FileDescriptorName=). */
 static bool open_systemd(struct listener *listener, const struct opening *opening, const char *name)
 {
-    const char *names = getenv("LISTEN_FDNAMES");
-    int end = INHERITED_FIRST_SOCKET + inherited_sockets();
-    if (end == INHERITED_FIRST_SOCKET || names == NULL)
+    struct sockaddr_storage bound = {0};
+    socklen_t size = sizeof bound;
+    int count;
+    int fd = inherited_find(name, &count);
+    if (inherited_sockets() == 0)
         return fault_text(opening, "systemd has passed no sockets");
-    for (int fd = INHERITED_FIRST_SOCKET; fd < end && *names; fd++) {
-        size_t len = strcspn(names, ":");
-        if (len == strlen(name) && memcmp(names, name, len) == 0) {
-            struct sockaddr_storage bound = {0};
-            socklen_t size = sizeof bound;
-            if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
-                return fault(opening, "not a socket");
-            if (!takes_connections(fd))
-                return fault_text(opening, "the socket of systemd does not listen: its unit needs "
-                                           "ListenStream= and Accept=no");
-            if (bound.ss_family != AF_UNIX)
-                set_tcp_options(fd);
-            /* A copy: at a reload the same descriptor may be asked for again. */
-            listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-            return (listener->fd >= 0 &&
-                    fcntl(listener->fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0) ||
-                   fault(opening, "the socket of systemd");
-        }
-        names += len + (names[len] == ':');
-    }
-    return fault_text(opening, "systemd has passed no socket of that name");
+    if (fd < 0)
+        return fault_text(opening, "systemd has passed no socket of that name");
+    if (count > 1)
+        return fault_text(opening,
+                          "systemd has passed several sockets of that name, and clients of "
+                          "the others would wait for ever: each wants a unit of its own");
+    if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0)
+        return fault(opening, "not a socket");
+    if (!takes_connections(fd))
+        return fault_text(opening, "the socket of systemd does not listen: its unit needs "
+                                   "ListenStream= and Accept=no");
+    if (bound.ss_family != AF_UNIX)
+        set_tcp_options(fd);
+    /* A copy: at a reload the same descriptor may be asked for again. */
+    listener->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    return (listener->fd >= 0 &&
+            fcntl(listener->fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0) ||
+           fault(opening, "the socket of systemd");
 }
 
 static bool set_allow(struct listener *listener, const struct opening *opening)
@@ -416,6 +415,7 @@ struct listeners *listeners_open(const struct conf *conf, const struct listeners
         listeners_abandon(listeners);
         return NULL;
     }
+    listeners_warn_of_unused(conf);
     return listeners;
 }
 

@@ -52,6 +52,12 @@ struct listeners {
 struct listeners *listeners_open(const struct conf *conf, const struct listeners *before);
 
 /*
+ * Warns of each socket that systemd has passed and no listener names. systemd takes connects to it
+ * whatever we do.
+ */
+void listeners_warn_of_unused(const struct conf *conf);
+
+/*
  * The second act of a reload: now is in force, and before is closed, with the files of sockets that
  * only it had. Owner, group and mode that have changed are set.
  */

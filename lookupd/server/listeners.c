@@ -1,9 +1,33 @@
 /* The listeners as a set: what it takes to look at them, and to give them up. */
 #include "server/listener.h"
 
+#include "common/log.h"
+#include "server/inherited.h"
+
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+void listeners_warn_of_unused(const struct conf *conf)
+{
+    static const char kind[] = "systemd:";
+    for (int i = 0; i < inherited_sockets(); i++) {
+        size_t len;
+        bool used = false;
+        const char *name = inherited_name(i, &len);
+        for (size_t k = 0; name && k < conf->listener_count && !used; k++) {
+            const char *address = conf->listeners[k].address;
+            used = strlen(address) == sizeof kind - 1 + len &&
+                   memcmp(address, kind, sizeof kind - 1) == 0 &&
+                   memcmp(address + sizeof kind - 1, name, len) == 0;
+        }
+        if (!used)
+            log_warning("systemd has passed a socket \"%.*s\" that no listener names: its clients "
+                        "wait for ever",
+                        (int)len, name ? name : "");
+    }
+}
 
 bool listener_is_there(const struct listener *listener)
 {

@@ -379,6 +379,29 @@ def test_socket_that_systemd_has_not_passed(site):
         assert done.returncode == 69 and "systemd has passed no socket" in done.stderr, done.stderr
 
 
+def test_sockets_of_systemd_that_nobody_serves(site, folder):
+    """Whoever connects to one would wait for ever: several of one unit are refused, and one that the
+    configuration does not name is told."""
+    os.chmod(folder, 0o777)
+    path = os.path.join(folder, "socketmap")
+    site.write_conf('listeners = ({ protocol = "socketmap"; address = "systemd:first"; });')
+    started = _start(site, ACTIVATE.replace("first:second", "first:first"), f"{path}:0", "-f")
+    try:
+        assert started.wait(20) == 69
+        assert "several sockets of that name" in site.log_text()
+        os.unlink(path)
+        started = _start(site, ACTIVATE, f"{path}:0", "-f")
+        parent = wait_until(lambda: _daemon(site.conf), 15, what="there is a daemon")
+        assert 'systemd has passed a socket "second" that no listener names' in site.log_text()
+        with SocketmapClient(path) as client:
+            assert client.query("none", "k")[0] == "TEMP"
+        os.kill(parent, 15)
+        assert started.wait(10) == 0
+    finally:
+        started.kill()
+        started.wait(10)
+
+
 @pytest.mark.parametrize("kind", ["socket.SOCK_STREAM", "socket.SOCK_DGRAM"])
 def test_socket_of_systemd_that_does_not_listen(site, kind):
     """As of a unit with Accept=yes or ListenDatagram=: refused, and not asked for clients for ever."""
