@@ -20,6 +20,7 @@ enum apply_outcome { APPLY_DONE, APPLY_PARTIAL, APPLY_REFUSED, APPLY_FAILED };
 struct apply_error {
     unsigned number; /* of MariaDB or Connector/C; 0: our own, a matter of configuration */
     char text[1000]; /* names the host; no password */
+    bool unsure;     /* apply_plan(): the answer to COMMIT got lost, and nobody can be asked */
 };
 
 /* A run as its row in import_run says it. */
@@ -52,7 +53,7 @@ bool apply_read(struct apply *apply, const struct plan_verdicts *verdicts, struc
  * Writes the plan and the end of the run in one transaction. Rows are locked and compared with what
  * the plan was made from: one that somebody changed in the meantime is left alone and counted. A
  * deadlock or lock wait is tried again, at most 3 times. False when the database failed, and
- * everything was rolled back.
+ * everything was rolled back, or error->unsure.
  */
 bool apply_plan(struct apply *apply, struct apply_run *run, const struct plan *plan,
                 const struct plan_state *state, struct apply_error *error);

@@ -1,4 +1,4 @@
-/* What apply.c and apply_write.c share. */
+/* What apply.c, apply_write.c and apply_run.c share. */
 #ifndef LOOKUPD_APPLY_SESSION_H
 #define LOOKUPD_APPLY_SESSION_H
 
@@ -22,7 +22,14 @@ bool apply_fail(const struct apply *apply, const struct sqlrun_error *fault,
 bool apply_check_source(struct apply *apply, bool lock, struct sqlrun_error *fault);
 /* Connects anew, when the connection was lost. */
 bool apply_reconnect(struct apply *apply, struct apply_error *error);
-/* Writes the end of a run; in the transaction that is open, if one is. */
+/* True for an error of the connection. */
+bool apply_is_lost(unsigned number);
+/* After a COMMIT without an answer: the run's own row, written in the same transaction, tells. Over
+ * a new connection. */
+enum apply_ended { APPLY_ENDED, APPLY_ENDED_NOT, APPLY_ENDED_UNKNOWN };
+enum apply_ended apply_ended(struct apply *apply, const struct apply_run *run);
+/* Writes the end of a run, unless a good one is written; in the transaction that is open, if one
+ * is. */
 bool apply_write_end(struct apply *apply, const struct apply_run *run, enum apply_outcome outcome,
                      struct sqlrun_error *fault);
 

@@ -158,8 +158,10 @@ static struct verdict find_verdict(const void *context, const char *name)
 
 static int fail_database(const struct apply_error *error)
 {
-    char text[sizeof error->text + 64];
-    snprintf(text, sizeof text, "database %s; nothing was changed", error->text);
+    char text[sizeof error->text + 96];
+    snprintf(text, sizeof text, "database %s; %s", error->text,
+             error->unsure ? "whether the changes were made is not known: it was about to make them"
+                           : "nothing was changed");
     say_error(text);
     return error->number == 0 ? EX_CONFIG : EX_TEMPFAIL;
 }
@@ -239,7 +241,7 @@ static int report_all(struct session *session, const char *outcome)
 static int run_import(struct session *session)
 {
     const struct options *options = session->options;
-    struct apply_error error;
+    struct apply_error error = {.unsure = false};
     if (!options->dry_run && !take_lock(session->conf->lock_file))
         return EX_TEMPFAIL;
     session->apply = apply_open(session->conf, session->credentials, &error);

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from importing import PROGRAM, Site, everything, finish, held, last_run, let_hold_pass, many, names, wait_for_lock
+from netproxy import STMT_EXECUTE, Cut, Proxy
 from processes import wait_until
 from sql import ADMIN, one, rows, run
 
@@ -162,3 +163,37 @@ def test_a_catalog_without_its_journal_loses_no_member(root, site):
     os.unlink(site.zone_file("cat.example") + ".jnl")
     site.run()
     assert names(root) == ["a.example", "m.example"]
+
+
+class LostCommit:
+    """The answer to the COMMIT of what a run writes gets lost; reachable: new connections go on after it."""
+
+    def __init__(self, reachable):
+        self.reachable, self.writing, self.committing, self.lost = reachable, False, None, False
+
+    def client(self, conversation, octets):
+        self.writing = self.writing or b"LOCK IN SHARE MODE" in octets
+        if self.writing and octets.endswith(b"\x16COMMIT"):  # COM_STMT_PREPARE
+            self.committing = conversation
+        yield octets
+
+    def __call__(self, conversation, octets):
+        self.lost = self.lost or conversation is self.committing and conversation.command == STMT_EXECUTE
+        if self.lost and (conversation is self.committing or not self.reachable):
+            raise Cut
+        yield octets
+
+
+def test_the_answer_to_commit_gets_lost(root, site, folder, mariadb):
+    """The changes are made. Who can still ask finds that out; who cannot does not say that nothing was."""
+    site.add("a.example")
+    with Proxy(mariadb.socket, os.path.join(folder, "db")) as proxy:
+        site.write_conf(hosts=f'( "unix:{os.path.join(folder, "db")}" )', timeout=5)
+        proxy.fault = LostCommit(reachable=True)
+        assert site.run() == ("", "")
+        assert proxy.fault.lost and names(root) == ["a.example"] and last_run(root)[0] == "done"
+        site.add("b.example")
+        proxy.fault = LostCommit(reachable=False)
+        said = site.run(code=75)[1]
+        assert "whether the changes were made is not known" in said and "nothing was changed" not in said
+        assert proxy.fault.lost and names(root) == ["a.example", "b.example"] and last_run(root)[0] == "done"
