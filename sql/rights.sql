@@ -20,7 +20,7 @@ CREATE ROLE IF NOT EXISTS lookupd_auditor;  -- reads everything, changes nothing
 -- It must exist on every server that the database is restored to, or writes there fail with
 -- "The user specified as a definer ('lookupd_definer'@'localhost') does not exist".
 CREATE USER IF NOT EXISTS lookupd_definer@localhost ACCOUNT LOCK;
-GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE, TRIGGER, EVENT ON * TO lookupd_definer@localhost;
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE TEMPORARY TABLES, EXECUTE, TRIGGER, EVENT ON * TO lookupd_definer@localhost;
 
 -- ---------------------------------------------------------------------------------------------
 -- 8. Rights. All but one on the current database only.
@@ -62,7 +62,7 @@ GRANT SELECT ON schema_version  TO lookupd_operator;
 GRANT EXECUTE ON PROCEDURE row_history        TO lookupd_operator;
 GRANT EXECUTE ON PROCEDURE restore_row        TO lookupd_operator;
 GRANT EXECUTE ON PROCEDURE replace_recipients TO lookupd_operator;
--- what those procedures call, as the caller; harmless alone
+-- what restore_row calls, as the caller; and what refuses and folds, for whoever wants to ask it
 GRANT EXECUTE ON PROCEDURE refuse             TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION quoted              TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION name_fold           TO lookupd_operator;
@@ -72,7 +72,6 @@ GRANT EXECUTE ON FUNCTION local_error         TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION local_fold_error    TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION address_fold        TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION address_error       TO lookupd_operator;
-GRANT CREATE TEMPORARY TABLES ON *            TO lookupd_operator;
 
 GRANT lookupd_operator TO lookupd_admin;
 GRANT INSERT, UPDATE, DELETE ON relay         TO lookupd_admin;

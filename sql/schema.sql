@@ -36,7 +36,7 @@ CREATE ROLE IF NOT EXISTS lookupd_auditor;  -- reads everything, changes nothing
 -- It must exist on every server that the database is restored to, or writes there fail with
 -- "The user specified as a definer ('lookupd_definer'@'localhost') does not exist".
 CREATE USER IF NOT EXISTS lookupd_definer@localhost ACCOUNT LOCK;
-GRANT SELECT, INSERT, UPDATE, DELETE, EXECUTE, TRIGGER, EVENT ON * TO lookupd_definer@localhost;
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE TEMPORARY TABLES, EXECUTE, TRIGGER, EVENT ON * TO lookupd_definer@localhost;
 
 -- ---------------------------------------------------------------------------------------------
 -- 3. Tables.
@@ -786,7 +786,8 @@ BEGIN
   END IF;
 END//
 
--- One entry of the history; none when nothing changed.
+-- One entry of the history; none when nothing changed. SYSDATE(): a session can SET timestamp, and one
+-- that waited for a row would write of the time before the change that it waited for.
 CREATE DEFINER = lookupd_definer@localhost
 PROCEDURE record_change(IN in_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
                         IN in_key VARCHAR(400) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
@@ -795,8 +796,8 @@ PROCEDURE record_change(IN in_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE ut
 MODIFIES SQL DATA SQL SECURITY INVOKER
 BEGIN
   IF NOT (in_old <=> in_new) THEN
-    INSERT INTO history (who, connection, table_name, row_key, action, old, new)
-    VALUES (USER(), CONNECTION_ID(), in_table, in_key,
+    INSERT INTO history (at, who, connection, table_name, row_key, action, old, new)
+    VALUES (SYSDATE(6), USER(), CONNECTION_ID(), in_table, in_key,
             CASE WHEN in_old IS NULL THEN 'insert' WHEN in_new IS NULL THEN 'delete' ELSE 'update' END,
             in_old, in_new);
   END IF;
@@ -820,11 +821,28 @@ BEGIN
   END IF;
 END//
 
+-- What was kept for a row, and came back with it, ends with that row: it is people's by now, and
+-- they delete or rename it.
+CREATE DEFINER = lookupd_definer@localhost
+PROCEDURE forget_kept(IN in_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
+                      IN in_name VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
+MODIFIES SQL DATA SQL SECURITY INVOKER
+BEGIN
+  DECLARE came_back TIMESTAMP(6) DEFAULT (SELECT MAX(at) FROM history
+    WHERE row_key = in_name AND table_name = in_table AND action = 'insert' AND JSON_VALUE(new, '$.source') IS NOT NULL);
+  -- an UPDATE, even of nothing, would end a DELETE that itself looks at import_claim
+  IF EXISTS (SELECT 1 FROM import_claim WHERE name = in_name AND kept_at < came_back) THEN
+    UPDATE import_claim SET kept_enabled = NULL, kept_recipients = NULL, kept_owner = NULL, kept_note = NULL, kept_at = NULL
+      WHERE name = in_name AND kept_at < came_back;
+  END IF;
+END//
+
 DELIMITER ;
 
 -- ---------------------------------------------------------------------------------------------
 -- 5. Triggers. BEFORE: fold, check, fence, updated_at and updated_by. AFTER: history. An empty text
--- in a column that may be NULL means NULL: that is what forms of graphical tools write.
+-- in a column that may be NULL means NULL: that is what forms of graphical tools write. A NULL in one
+-- that may not is refused here, since INSERT IGNORE and LOAD DATA LOCAL would make 0 of it.
 
 DELIMITER //
 
@@ -843,7 +861,7 @@ BEGIN
     CALL refuse('nexthop is empty: write where mail goes, as in [mail.example.net]:25, [10.0.0.7]:2525');
   ELSEIF CHAR_LENGTH(NEW.nexthop) > 960 THEN
     CALL refuse('nexthop has more than 960 characters');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   CALL refuse(nexthop_error(NEW.transport, NEW.nexthop));
@@ -866,7 +884,7 @@ BEGIN
     CALL refuse('nexthop is empty: write where mail goes, as in [mail.example.net]:25, [10.0.0.7]:2525');
   ELSEIF CHAR_LENGTH(NEW.nexthop) > 960 THEN
     CALL refuse('nexthop has more than 960 characters');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   ELSEIF NEW.name <> OLD.name THEN
     SET used_by = (SELECT name FROM domain WHERE relay = OLD.name LIMIT 1);
@@ -977,6 +995,8 @@ BEGIN
     CALL refuse('account is empty: write the user name of the account that acts for the source');
   ELSEIF NEW.account REGEXP '@(localhost|%|[0-9.:]+)\\z' THEN
     CALL refuse(CONCAT(quoted(NEW.account), ': write only the user name, without @ and host'));
+  ELSEIF NEW.account REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.account), ' has a blank before or after it, or a control character: no account would be meant, and the fence would be open'));
   END IF;
   SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
 END//
@@ -994,6 +1014,8 @@ BEGIN
     CALL refuse('account is empty: write the user name of the account that acts for the source');
   ELSEIF NEW.account REGEXP '@(localhost|%|[0-9.:]+)\\z' THEN
     CALL refuse(CONCAT(quoted(NEW.account), ': write only the user name, without @ and host'));
+  ELSEIF NEW.account REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.account), ' has a blank before or after it, or a control character: no account would be meant, and the fence would be open'));
   END IF;
   IF source_json(NEW.name, NEW.account, NEW.note) = source_json(OLD.name, OLD.account, OLD.note) THEN
     SET NEW.updated_at = OLD.updated_at, NEW.updated_by = OLD.updated_by;
@@ -1083,9 +1105,9 @@ BEGIN
   IF text IS NOT NULL THEN
     CALL refuse(text);
   END IF;
-  IF NEW.recipients NOT IN ('any', 'listed') THEN
+  IF COALESCE(NEW.recipients, '') NOT IN ('any', 'listed') THEN
     CALL refuse('recipients is ''any'' or ''listed''');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   SET NEW.name = name_fold(NEW.name), NEW.relay = LOWER(NULLIF(NEW.relay, '')), NEW.route = NULLIF(NEW.route, ''),
@@ -1129,9 +1151,9 @@ BEGIN
   IF NOT (NEW.route <=> OLD.route) THEN
     CALL refuse(route_error(NEW.route));
   END IF;
-  IF NEW.recipients NOT IN ('any', 'listed') THEN
+  IF COALESCE(NEW.recipients, '') NOT IN ('any', 'listed') THEN
     CALL refuse('recipients is ''any'' or ''listed''');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   ELSEIF NOT (NEW.relay <=> OLD.relay) AND NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
@@ -1157,6 +1179,8 @@ BEGIN
   ELSE
     IF NOT (OLD.source <=> acting) THEN
       CALL refuse(CONCAT(quoted(OLD.name), ' belongs to ', COALESCE(OLD.source, 'people'), ': ', acting, ' may not change it'));
+    ELSEIF NEW.name <> OLD.name THEN
+      CALL refuse(CONCAT('an importer does not rename a row: what people set on it is about ', quoted(OLD.name), '; it deletes it, and inserts the other'));
     ELSEIF NOT (NEW.enabled = OLD.enabled AND NEW.recipients = OLD.recipients AND NEW.owner <=> OLD.owner
                 AND NEW.note COLLATE utf8mb4_nopad_bin <=> OLD.note) THEN
       CALL refuse('enabled, owner, note and recipients are people''s: an importer does not change them');
@@ -1208,15 +1232,20 @@ END//
 
 CREATE DEFINER = lookupd_definer@localhost
 TRIGGER domain_after_insert AFTER INSERT ON domain FOR EACH ROW
-INSERT INTO history (who, connection, table_name, row_key, action, new)
-VALUES (USER(), CONNECTION_ID(), 'domain', NEW.name, 'insert',
+INSERT INTO history (at, who, connection, table_name, row_key, action, new)
+VALUES (SYSDATE(6), USER(), CONNECTION_ID(), 'domain', NEW.name, 'insert',
         domain_json(NEW.name, NEW.relay, NEW.route, NEW.recipients, NEW.enabled, NEW.owner, NEW.note, NEW.source))//
 
 CREATE DEFINER = lookupd_definer@localhost
 TRIGGER domain_after_update AFTER UPDATE ON domain FOR EACH ROW
-CALL record_update('domain', OLD.name, NEW.name,
-                   domain_json(OLD.name, OLD.relay, OLD.route, OLD.recipients, OLD.enabled, OLD.owner, OLD.note, OLD.source),
-                   domain_json(NEW.name, NEW.relay, NEW.route, NEW.recipients, NEW.enabled, NEW.owner, NEW.note, NEW.source))//
+BEGIN
+  CALL record_update('domain', OLD.name, NEW.name,
+                     domain_json(OLD.name, OLD.relay, OLD.route, OLD.recipients, OLD.enabled, OLD.owner, OLD.note, OLD.source),
+                     domain_json(NEW.name, NEW.relay, NEW.route, NEW.recipients, NEW.enabled, NEW.owner, NEW.note, NEW.source));
+  IF NEW.name <> OLD.name THEN
+    CALL forget_kept('domain', OLD.name);
+  END IF;
+END//
 
 CREATE DEFINER = lookupd_definer@localhost
 TRIGGER domain_after_delete AFTER DELETE ON domain FOR EACH ROW
@@ -1225,10 +1254,12 @@ BEGIN
                      domain_json(OLD.name, OLD.relay, OLD.route, OLD.recipients, OLD.enabled, OLD.owner, OLD.note, OLD.source), NULL);
   IF OLD.source IS NOT NULL THEN
     INSERT INTO import_claim (source, name, relay, route, gone_since, kept_enabled, kept_recipients, kept_owner, kept_note, kept_at)
-    VALUES (OLD.source, OLD.name, OLD.relay, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.recipients, OLD.owner, OLD.note, CURRENT_TIMESTAMP(6))
+    VALUES (OLD.source, OLD.name, OLD.relay, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.recipients, OLD.owner, OLD.note, SYSDATE(6))
     ON DUPLICATE KEY UPDATE gone_since = COALESCE(gone_since, VALUES(gone_since)),
       kept_enabled = VALUES(kept_enabled), kept_recipients = VALUES(kept_recipients),
       kept_owner = VALUES(kept_owner), kept_note = VALUES(kept_note), kept_at = VALUES(kept_at);
+  ELSEIF EXISTS (SELECT 1 FROM import_claim WHERE name = OLD.name AND kept_at IS NOT NULL) THEN
+    CALL forget_kept('domain', OLD.name);
   END IF;
 END//
 
@@ -1245,7 +1276,7 @@ BEGIN
   IF text IS NOT NULL THEN
     CALL refuse(text);
   END IF;
-  IF NEW.enabled NOT IN (0, 1) THEN
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   SET NEW.address = address_fold(NEW.address), NEW.route = NULLIF(NEW.route, ''),
@@ -1280,7 +1311,7 @@ BEGIN
   IF NOT (NEW.route <=> OLD.route) THEN
     CALL refuse(route_error(NEW.route));
   END IF;
-  IF NEW.enabled NOT IN (0, 1) THEN
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   IF acting IS NULL THEN
@@ -1294,6 +1325,8 @@ BEGIN
   ELSE
     IF NOT (OLD.source <=> acting) THEN
       CALL refuse(CONCAT(quoted(OLD.address), ' belongs to ', COALESCE(OLD.source, 'people'), ': ', acting, ' may not change it'));
+    ELSEIF NEW.address <> OLD.address THEN
+      CALL refuse(CONCAT('an importer does not rename a row: what people set on it is about ', quoted(OLD.address), '; it deletes it, and inserts the other'));
     ELSEIF NOT (NEW.source <=> acting) THEN
       CALL refuse(CONCAT('this session acts for ', acting, ' and may not give its rows to others'));
     ELSEIF NOT (NEW.enabled = OLD.enabled AND NEW.note <=> OLD.note) THEN
@@ -1329,9 +1362,14 @@ CALL record_change('recipient', NEW.address, NULL,
 
 CREATE DEFINER = lookupd_definer@localhost
 TRIGGER recipient_after_update AFTER UPDATE ON recipient FOR EACH ROW
-CALL record_update('recipient', OLD.address, NEW.address,
-                   recipient_json(OLD.address, OLD.route, OLD.enabled, OLD.note, OLD.source),
-                   recipient_json(NEW.address, NEW.route, NEW.enabled, NEW.note, NEW.source))//
+BEGIN
+  CALL record_update('recipient', OLD.address, NEW.address,
+                     recipient_json(OLD.address, OLD.route, OLD.enabled, OLD.note, OLD.source),
+                     recipient_json(NEW.address, NEW.route, NEW.enabled, NEW.note, NEW.source));
+  IF NEW.address <> OLD.address THEN
+    CALL forget_kept('recipient', OLD.address);
+  END IF;
+END//
 
 CREATE DEFINER = lookupd_definer@localhost
 TRIGGER recipient_after_delete AFTER DELETE ON recipient FOR EACH ROW
@@ -1340,9 +1378,11 @@ BEGIN
                      recipient_json(OLD.address, OLD.route, OLD.enabled, OLD.note, OLD.source), NULL);
   IF OLD.source IS NOT NULL AND (NOT OLD.enabled OR OLD.note IS NOT NULL) THEN
     INSERT INTO import_claim (source, name, route, gone_since, kept_enabled, kept_note, kept_at)
-    VALUES (OLD.source, OLD.address, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.note, CURRENT_TIMESTAMP(6))
+    VALUES (OLD.source, OLD.address, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.note, SYSDATE(6))
     ON DUPLICATE KEY UPDATE gone_since = COALESCE(gone_since, VALUES(gone_since)),
       kept_enabled = VALUES(kept_enabled), kept_note = VALUES(kept_note), kept_at = VALUES(kept_at);
+  ELSEIF OLD.source IS NULL AND EXISTS (SELECT 1 FROM import_claim WHERE name = OLD.address AND kept_at IS NOT NULL) THEN
+    CALL forget_kept('recipient', OLD.address);
   END IF;
 END//
 
@@ -1353,7 +1393,7 @@ BEGIN
     CALL refuse('aliases belong to people: an importer''s account may not change them');
   END IF;
   CALL refuse(COALESCE(alias_error(NEW.address), goto_error(NEW.goto)));
-  IF NEW.enabled NOT IN (0, 1) THEN
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   SET NEW.address = address_fold(NEW.address), NEW.note = NULLIF(NEW.note, ''),
@@ -1367,7 +1407,7 @@ BEGIN
     CALL refuse('aliases belong to people: an importer''s account may not change them');
   END IF;
   CALL refuse(COALESCE(alias_error(NEW.address), goto_error(NEW.goto)));
-  IF NEW.enabled NOT IN (0, 1) THEN
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   SET NEW.address = address_fold(NEW.address), NEW.note = NULLIF(NEW.note, '');
@@ -1412,7 +1452,7 @@ BEGIN
     CALL refuse(CONCAT(quoted(NEW.action), ' has a blank before or after it, or a control character: write it as in access(5)'));
   ELSEIF CHAR_LENGTH(NEW.action) > 500 THEN
     CALL refuse('action has more than 500 characters');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   SET NEW.pattern = pattern_fold(NEW.pattern), NEW.note = NULLIF(NEW.note, ''),
@@ -1434,7 +1474,7 @@ BEGIN
     CALL refuse(CONCAT(quoted(NEW.action), ' has a blank before or after it, or a control character: write it as in access(5)'));
   ELSEIF CHAR_LENGTH(NEW.action) > 500 THEN
     CALL refuse('action has more than 500 characters');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   SET NEW.pattern = pattern_fold(NEW.pattern), NEW.note = NULLIF(NEW.note, '');
@@ -1677,10 +1717,12 @@ END//
 -- Makes people's recipients of one domain exactly those of a list, in one transaction, and touches
 -- only rows that differ: CALL replace_recipients('example.com', '["info", "sales@example.com"]').
 -- A row that stays keeps its route and note; one that was disabled is enabled; an importer's stay.
+-- As the definer, for its temporary table: who may make one himself can put his own in the place of
+-- history, or of source, and what the triggers write and read is that.
 CREATE DEFINER = lookupd_definer@localhost
 PROCEDURE replace_recipients(IN in_domain VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
                              IN in_list LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
-MODIFIES SQL DATA SQL SECURITY INVOKER
+MODIFIES SQL DATA SQL SECURITY DEFINER
 COMMENT 'replaces the recipients of one domain: domain, JSON list'
 BEGIN
   DECLARE in_transaction BOOLEAN DEFAULT @@in_transaction;
@@ -1742,7 +1784,7 @@ PROCEDURE prune_history(IN days INT)
 MODIFIES SQL DATA SQL SECURITY DEFINER
 COMMENT 'removes history older than so many days'
 BEGIN
-  DECLARE cutoff DATETIME(6) DEFAULT CURRENT_TIMESTAMP(6) - INTERVAL days DAY;
+  DECLARE cutoff DATETIME(6) DEFAULT SYSDATE(6) - INTERVAL days DAY;
   DECLARE upto BIGINT UNSIGNED;
   IF days IS NULL OR days < 1 THEN
     CALL refuse('say how many days of history stay: at least 1');
@@ -1750,8 +1792,8 @@ BEGIN
   SET upto = (SELECT MAX(id) FROM history WHERE at < cutoff);
   IF upto IS NOT NULL THEN
     -- for restore_row, in whatever time zone that session is
-    INSERT INTO history (who, connection, table_name, row_key, action, new)
-    VALUES (USER(), CONNECTION_ID(), 'history', 'history', 'prune', JSON_OBJECT('before', UNIX_TIMESTAMP(cutoff)));
+    INSERT INTO history (at, who, connection, table_name, row_key, action, new)
+    VALUES (SYSDATE(6), USER(), CONNECTION_ID(), 'history', 'history', 'prune', JSON_OBJECT('before', UNIX_TIMESTAMP(cutoff)));
     REPEAT
       DELETE FROM history WHERE id <= upto AND at < cutoff ORDER BY id LIMIT 5000;
     UNTIL ROW_COUNT() = 0 END REPEAT;
@@ -1774,36 +1816,40 @@ SELECT d.name,
        CASE WHEN NOT d.enabled THEN 'retry:4.3.0 relaying for this domain is disabled'
             WHEN d.route IS NOT NULL THEN d.route
             WHEN d.relay IS NULL THEN 'relay:'
-            WHEN NOT r.enabled THEN 'hold:'
-            ELSE CONCAT(r.transport, ':', r.nexthop) END AS answer,
+            WHEN r.enabled THEN CONCAT(r.transport, ':', r.nexthop)
+            ELSE 'hold:' END AS answer,
        CASE WHEN NOT d.enabled THEN 'the domain is disabled: new mail is refused, queued mail waits'
             WHEN d.route IS NOT NULL THEN 'the domain has a route of its own'
             WHEN d.relay IS NULL THEN 'neither route nor relay: Postfix follows the MX'
-            WHEN NOT r.enabled THEN CONCAT('relay ', r.name, ' is disabled: mail is accepted and kept')
-            ELSE CONCAT('relay ', r.name) END AS why,
+            WHEN r.enabled THEN CONCAT('relay ', r.name)
+            WHEN r.name IS NULL THEN CONCAT('relay ', d.relay, ' is gone: mail is accepted and kept')
+            ELSE CONCAT('relay ', r.name, ' is disabled: mail is accepted and kept') END AS why,
        IF(d.enabled AND d.route IS NULL, d.relay, NULL) AS relay,
        d.recipients, d.enabled, COALESCE(d.source, 'people') AS source, d.updated_at, d.updated_by
 FROM domain d LEFT JOIN relay r ON r.name = d.relay;
 
 -- Tenants have rights on these views only. The views read the tables as the definer; USER() is the
--- one who asks.
+-- one who asks. Indexes and order of joins are forced, so that his own rows are all that is read: a
+-- condition of his would be tried on others' too, and warnings, errors and time would show them
+-- (WHERE note + 0), and an UPDATE would lock them. No condition gets into my_relay, for its LIMIT; the
+-- others could not be updated with one, and sql/README.md says what is left.
 CREATE DEFINER = lookupd_definer@localhost SQL SECURITY DEFINER VIEW my_domain AS
 SELECT name, relay, recipients, enabled, note, route, updated_at, updated_by
-FROM domain
+FROM domain FORCE INDEX (owner)
 WHERE owner = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4)
 WITH CASCADED CHECK OPTION;
 
 CREATE DEFINER = lookupd_definer@localhost SQL SECURITY DEFINER VIEW my_recipient AS
-SELECT address, enabled, note, route, updated_at, updated_by
-FROM recipient
-WHERE domain IN (SELECT name FROM domain
-  WHERE owner = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4))
+SELECT r.address, r.enabled, r.note, r.route, r.updated_at, r.updated_by
+FROM domain d FORCE INDEX (owner) STRAIGHT_JOIN recipient r FORCE INDEX (domain) ON r.domain = d.name
+WHERE d.owner = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4)
 WITH CASCADED CHECK OPTION;
 
 CREATE DEFINER = lookupd_definer@localhost SQL SECURITY DEFINER VIEW my_relay AS
 SELECT r.name, r.enabled, r.note
 FROM relay r JOIN relay_tenant t ON t.relay = r.name
-WHERE t.tenant = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4);
+WHERE t.tenant = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4)
+LIMIT 1000000;
 
 -- ---------------------------------------------------------------------------------------------
 -- 8. Rights. All but one on the current database only.
@@ -1845,7 +1891,7 @@ GRANT SELECT ON schema_version  TO lookupd_operator;
 GRANT EXECUTE ON PROCEDURE row_history        TO lookupd_operator;
 GRANT EXECUTE ON PROCEDURE restore_row        TO lookupd_operator;
 GRANT EXECUTE ON PROCEDURE replace_recipients TO lookupd_operator;
--- what those procedures call, as the caller; harmless alone
+-- what restore_row calls, as the caller; and what refuses and folds, for whoever wants to ask it
 GRANT EXECUTE ON PROCEDURE refuse             TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION quoted              TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION name_fold           TO lookupd_operator;
@@ -1855,7 +1901,6 @@ GRANT EXECUTE ON FUNCTION local_error         TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION local_fold_error    TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION address_fold        TO lookupd_operator;
 GRANT EXECUTE ON FUNCTION address_error       TO lookupd_operator;
-GRANT CREATE TEMPORARY TABLES ON *            TO lookupd_operator;
 
 GRANT lookupd_operator TO lookupd_admin;
 GRANT INSERT, UPDATE, DELETE ON relay         TO lookupd_admin;

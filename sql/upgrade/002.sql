@@ -1,7 +1,7 @@
 -- Version 1 to 2: the table service, the switch for maintenance; a claim names its relay; an import's
--- row costs less. Load it as root, or as an account
--- that may create routines for others: mariadb lookupd < sql/upgrade/002.sql. It changes no row that
--- is there, and may be loaded again when it stopped half-way.
+-- row costs less; the fences around tenants, importers and the history have fewer holes. Load it as
+-- root, or as an account that may create routines for others: mariadb lookupd < sql/upgrade/002.sql.
+-- It changes no row that is there, and may be loaded again when it stopped half-way.
 
 SET @old_sql_mode = @@sql_mode, @old_autocommit = @@autocommit;
 SET sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
@@ -119,6 +119,137 @@ BEGIN
   SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = text;
 END//
 
+-- One entry of the history; none when nothing changed. SYSDATE(): a session can SET timestamp, and one
+-- that waited for a row would write of the time before the change that it waited for.
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+PROCEDURE record_change(IN in_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
+                        IN in_key VARCHAR(400) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
+                        IN in_old LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
+                        IN in_new LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
+MODIFIES SQL DATA SQL SECURITY INVOKER
+BEGIN
+  IF NOT (in_old <=> in_new) THEN
+    INSERT INTO history (at, who, connection, table_name, row_key, action, old, new)
+    VALUES (SYSDATE(6), USER(), CONNECTION_ID(), in_table, in_key,
+            CASE WHEN in_old IS NULL THEN 'insert' WHEN in_new IS NULL THEN 'delete' ELSE 'update' END,
+            in_old, in_new);
+  END IF;
+END//
+
+-- What was kept for a row, and came back with it, ends with that row: it is people's by now, and
+-- they delete or rename it.
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+PROCEDURE forget_kept(IN in_table VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
+                      IN in_name VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
+MODIFIES SQL DATA SQL SECURITY INVOKER
+BEGIN
+  DECLARE came_back TIMESTAMP(6) DEFAULT (SELECT MAX(at) FROM history
+    WHERE row_key = in_name AND table_name = in_table AND action = 'insert' AND JSON_VALUE(new, '$.source') IS NOT NULL);
+  -- an UPDATE, even of nothing, would end a DELETE that itself looks at import_claim
+  IF EXISTS (SELECT 1 FROM import_claim WHERE name = in_name AND kept_at < came_back) THEN
+    UPDATE import_claim SET kept_enabled = NULL, kept_recipients = NULL, kept_owner = NULL, kept_note = NULL, kept_at = NULL
+      WHERE name = in_name AND kept_at < came_back;
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER relay_before_insert BEFORE INSERT ON relay FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('relays belong to people: an importer''s account may not change them');
+  END IF;
+  SET NEW.name = LOWER(NEW.name), NEW.note = NULLIF(NEW.note, '');
+  IF NEW.name NOT REGEXP '\\A[a-z0-9][a-z0-9._-]{0,62}\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.name), ' is no name for a relay: use letters, digits, ".", "-" and "_", as in hq'));
+  ELSEIF NEW.transport NOT REGEXP '\\A[a-z0-9][a-z0-9_-]{0,31}\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.transport), ' is no name of a transport: write a service of master.cf in small letters, without colon, such as relay or smtp'));
+  ELSEIF NEW.nexthop = '' THEN
+    CALL refuse('nexthop is empty: write where mail goes, as in [mail.example.net]:25, [10.0.0.7]:2525');
+  ELSEIF CHAR_LENGTH(NEW.nexthop) > 960 THEN
+    CALL refuse('nexthop has more than 960 characters');
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  END IF;
+  CALL refuse(nexthop_error(NEW.transport, NEW.nexthop));
+  SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER relay_before_update BEFORE UPDATE ON relay FOR EACH ROW
+BEGIN
+  DECLARE used_by VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('relays belong to people: an importer''s account may not change them');
+  END IF;
+  SET NEW.name = LOWER(NEW.name), NEW.note = NULLIF(NEW.note, '');
+  IF NEW.name NOT REGEXP '\\A[a-z0-9][a-z0-9._-]{0,62}\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.name), ' is no name for a relay: use letters, digits, ".", "-" and "_", as in hq'));
+  ELSEIF NEW.transport NOT REGEXP '\\A[a-z0-9][a-z0-9_-]{0,31}\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.transport), ' is no name of a transport: write a service of master.cf in small letters, without colon, such as relay or smtp'));
+  ELSEIF NEW.nexthop = '' THEN
+    CALL refuse('nexthop is empty: write where mail goes, as in [mail.example.net]:25, [10.0.0.7]:2525');
+  ELSEIF CHAR_LENGTH(NEW.nexthop) > 960 THEN
+    CALL refuse('nexthop has more than 960 characters');
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  ELSEIF NEW.name <> OLD.name THEN
+    SET used_by = (SELECT name FROM domain WHERE relay = OLD.name LIMIT 1);
+    IF used_by IS NOT NULL THEN
+      CALL refuse(CONCAT('relay ', quoted(OLD.name), ' is used by ', quoted(used_by),
+                         ' and perhaps others, so its name must stay: make a second relay and move them to it'));
+    END IF;
+  END IF;
+  CALL refuse(nexthop_error(NEW.transport, NEW.nexthop));
+  IF relay_json(NEW.name, NEW.transport, NEW.nexthop, NEW.enabled, NEW.note) =
+     relay_json(OLD.name, OLD.transport, OLD.nexthop, OLD.enabled, OLD.note) THEN
+    SET NEW.updated_at = OLD.updated_at, NEW.updated_by = OLD.updated_by;
+  ELSE
+    SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER source_before_insert BEFORE INSERT ON source FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('sources belong to people: an importer''s account may not change them');
+  END IF;
+  SET NEW.name = LOWER(NEW.name), NEW.note = NULLIF(NEW.note, '');
+  IF NEW.name NOT REGEXP '\\A[a-z0-9][a-z0-9.:_-]{0,62}\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.name), ' is no name for a source: use letters, digits, ":", ".", "-" and "_", as in bind:ns2'));
+  ELSEIF NEW.account = '' THEN
+    CALL refuse('account is empty: write the user name of the account that acts for the source');
+  ELSEIF NEW.account REGEXP '@(localhost|%|[0-9.:]+)\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.account), ': write only the user name, without @ and host'));
+  ELSEIF NEW.account REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.account), ' has a blank before or after it, or a control character: no account would be meant, and the fence would be open'));
+  END IF;
+  SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER source_before_update BEFORE UPDATE ON source FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('sources belong to people: an importer''s account may not change them');
+  END IF;
+  SET NEW.name = LOWER(NEW.name), NEW.note = NULLIF(NEW.note, '');
+  IF NEW.name NOT REGEXP '\\A[a-z0-9][a-z0-9.:_-]{0,62}\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.name), ' is no name for a source: use letters, digits, ":", ".", "-" and "_", as in bind:ns2'));
+  ELSEIF NEW.account = '' THEN
+    CALL refuse('account is empty: write the user name of the account that acts for the source');
+  ELSEIF NEW.account REGEXP '@(localhost|%|[0-9.:]+)\\z' THEN
+    CALL refuse(CONCAT(quoted(NEW.account), ': write only the user name, without @ and host'));
+  ELSEIF NEW.account REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.account), ' has a blank before or after it, or a control character: no account would be meant, and the fence would be open'));
+  END IF;
+  IF source_json(NEW.name, NEW.account, NEW.note) = source_json(OLD.name, OLD.account, OLD.note) THEN
+    SET NEW.updated_at = OLD.updated_at, NEW.updated_by = OLD.updated_by;
+  ELSE
+    SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+  END IF;
+END//
+
 CREATE OR REPLACE DEFINER = lookupd_definer@localhost
 TRIGGER service_before_insert BEFORE INSERT ON service FOR EACH ROW
 BEGIN
@@ -173,9 +304,9 @@ BEGIN
   IF text IS NOT NULL THEN
     CALL refuse(text);
   END IF;
-  IF NEW.recipients NOT IN ('any', 'listed') THEN
+  IF COALESCE(NEW.recipients, '') NOT IN ('any', 'listed') THEN
     CALL refuse('recipients is ''any'' or ''listed''');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   END IF;
   SET NEW.name = name_fold(NEW.name), NEW.relay = LOWER(NULLIF(NEW.relay, '')), NEW.route = NULLIF(NEW.route, ''),
@@ -219,9 +350,9 @@ BEGIN
   IF NOT (NEW.route <=> OLD.route) THEN
     CALL refuse(route_error(NEW.route));
   END IF;
-  IF NEW.recipients NOT IN ('any', 'listed') THEN
+  IF COALESCE(NEW.recipients, '') NOT IN ('any', 'listed') THEN
     CALL refuse('recipients is ''any'' or ''listed''');
-  ELSEIF NEW.enabled NOT IN (0, 1) THEN
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
   ELSEIF NOT (NEW.relay <=> OLD.relay) AND NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
@@ -247,6 +378,8 @@ BEGIN
   ELSE
     IF NOT (OLD.source <=> acting) THEN
       CALL refuse(CONCAT(quoted(OLD.name), ' belongs to ', COALESCE(OLD.source, 'people'), ': ', acting, ' may not change it'));
+    ELSEIF NEW.name <> OLD.name THEN
+      CALL refuse(CONCAT('an importer does not rename a row: what people set on it is about ', quoted(OLD.name), '; it deletes it, and inserts the other'));
     ELSEIF NOT (NEW.enabled = OLD.enabled AND NEW.recipients = OLD.recipients AND NEW.owner <=> OLD.owner
                 AND NEW.note COLLATE utf8mb4_nopad_bin <=> OLD.note) THEN
       CALL refuse('enabled, owner, note and recipients are people''s: an importer does not change them');
@@ -276,9 +409,20 @@ END//
 
 CREATE OR REPLACE DEFINER = lookupd_definer@localhost
 TRIGGER domain_after_insert AFTER INSERT ON domain FOR EACH ROW
-INSERT INTO history (who, connection, table_name, row_key, action, new)
-VALUES (USER(), CONNECTION_ID(), 'domain', NEW.name, 'insert',
+INSERT INTO history (at, who, connection, table_name, row_key, action, new)
+VALUES (SYSDATE(6), USER(), CONNECTION_ID(), 'domain', NEW.name, 'insert',
         domain_json(NEW.name, NEW.relay, NEW.route, NEW.recipients, NEW.enabled, NEW.owner, NEW.note, NEW.source))//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER domain_after_update AFTER UPDATE ON domain FOR EACH ROW
+BEGIN
+  CALL record_update('domain', OLD.name, NEW.name,
+                     domain_json(OLD.name, OLD.relay, OLD.route, OLD.recipients, OLD.enabled, OLD.owner, OLD.note, OLD.source),
+                     domain_json(NEW.name, NEW.relay, NEW.route, NEW.recipients, NEW.enabled, NEW.owner, NEW.note, NEW.source));
+  IF NEW.name <> OLD.name THEN
+    CALL forget_kept('domain', OLD.name);
+  END IF;
+END//
 
 CREATE OR REPLACE DEFINER = lookupd_definer@localhost
 TRIGGER domain_after_delete AFTER DELETE ON domain FOR EACH ROW
@@ -287,10 +431,197 @@ BEGIN
                      domain_json(OLD.name, OLD.relay, OLD.route, OLD.recipients, OLD.enabled, OLD.owner, OLD.note, OLD.source), NULL);
   IF OLD.source IS NOT NULL THEN
     INSERT INTO import_claim (source, name, relay, route, gone_since, kept_enabled, kept_recipients, kept_owner, kept_note, kept_at)
-    VALUES (OLD.source, OLD.name, OLD.relay, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.recipients, OLD.owner, OLD.note, CURRENT_TIMESTAMP(6))
+    VALUES (OLD.source, OLD.name, OLD.relay, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.recipients, OLD.owner, OLD.note, SYSDATE(6))
     ON DUPLICATE KEY UPDATE gone_since = COALESCE(gone_since, VALUES(gone_since)),
       kept_enabled = VALUES(kept_enabled), kept_recipients = VALUES(kept_recipients),
       kept_owner = VALUES(kept_owner), kept_note = VALUES(kept_note), kept_at = VALUES(kept_at);
+  ELSEIF EXISTS (SELECT 1 FROM import_claim WHERE name = OLD.name AND kept_at IS NOT NULL) THEN
+    CALL forget_kept('domain', OLD.name);
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER recipient_before_insert BEFORE INSERT ON recipient FOR EACH ROW
+BEGIN
+  DECLARE acting VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin DEFAULT acting_source();
+  DECLARE text VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+  DECLARE had_enabled BOOLEAN;
+  DECLARE had_note VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+  DECLARE CONTINUE HANDLER FOR NOT FOUND BEGIN END;
+  -- an import makes many rows: a CALL that refuses nothing is not free
+  SET text = COALESCE(address_error(NEW.address), route_error(NULLIF(NEW.route, '')));
+  IF text IS NOT NULL THEN
+    CALL refuse(text);
+  END IF;
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  END IF;
+  SET NEW.address = address_fold(NEW.address), NEW.route = NULLIF(NEW.route, ''),
+      NEW.note = NULLIF(NEW.note, ''), NEW.source = NULLIF(NEW.source, '');
+  IF acting IS NULL THEN
+    IF NEW.source IS NOT NULL AND NOT EXISTS (SELECT 1 FROM source WHERE name = NEW.source) THEN
+      CALL refuse(CONCAT('there is no source ', quoted(NEW.source), ': the table source shows them; NULL means a row of people'));
+    END IF;
+  ELSE
+    IF NEW.source <> acting THEN
+      CALL refuse(CONCAT('this session acts for ', acting, ' and may not make rows of ', quoted(NEW.source)));
+    ELSEIF NOT NEW.enabled OR NEW.note IS NOT NULL THEN
+      CALL refuse('enabled and note are people''s: an importer does not write them');
+    END IF;
+    SET NEW.source = acting;
+    SELECT kept_enabled, kept_note INTO had_enabled, had_note
+      FROM import_claim WHERE name = NEW.address AND kept_at IS NOT NULL ORDER BY kept_at DESC LIMIT 1;
+    SET NEW.enabled = COALESCE(had_enabled, NEW.enabled), NEW.note = had_note;
+  END IF;
+  SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER recipient_before_update BEFORE UPDATE ON recipient FOR EACH ROW
+BEGIN
+  DECLARE acting VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin DEFAULT acting_source();
+  SET NEW.route = NULLIF(NEW.route, ''), NEW.note = NULLIF(NEW.note, ''), NEW.source = NULLIF(NEW.source, '');
+  IF NEW.address <> OLD.address THEN
+    CALL refuse(address_error(NEW.address));
+    SET NEW.address = address_fold(NEW.address);
+  END IF;
+  IF NOT (NEW.route <=> OLD.route) THEN
+    CALL refuse(route_error(NEW.route));
+  END IF;
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  END IF;
+  IF acting IS NULL THEN
+    IF NOT (NEW.source <=> OLD.source) THEN
+      IF NEW.source IS NOT NULL AND NOT EXISTS (SELECT 1 FROM source WHERE name = NEW.source) THEN
+        CALL refuse(CONCAT('there is no source ', quoted(NEW.source), ': the table source shows them; NULL means a row of people'));
+      END IF;
+    ELSEIF OLD.source IS NOT NULL AND NOT (NEW.address = OLD.address AND NEW.route <=> OLD.route) THEN
+      SET NEW.source = NULL;
+    END IF;
+  ELSE
+    IF NOT (OLD.source <=> acting) THEN
+      CALL refuse(CONCAT(quoted(OLD.address), ' belongs to ', COALESCE(OLD.source, 'people'), ': ', acting, ' may not change it'));
+    ELSEIF NEW.address <> OLD.address THEN
+      CALL refuse(CONCAT('an importer does not rename a row: what people set on it is about ', quoted(OLD.address), '; it deletes it, and inserts the other'));
+    ELSEIF NOT (NEW.source <=> acting) THEN
+      CALL refuse(CONCAT('this session acts for ', acting, ' and may not give its rows to others'));
+    ELSEIF NOT (NEW.enabled = OLD.enabled AND NEW.note <=> OLD.note) THEN
+      CALL refuse('enabled and note are people''s: an importer does not change them');
+    END IF;
+  END IF;
+  IF recipient_json(NEW.address, NEW.route, NEW.enabled, NEW.note, NEW.source) =
+     recipient_json(OLD.address, OLD.route, OLD.enabled, OLD.note, OLD.source) THEN
+    SET NEW.updated_at = OLD.updated_at, NEW.updated_by = OLD.updated_by;
+  ELSE
+    SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER recipient_after_update AFTER UPDATE ON recipient FOR EACH ROW
+BEGIN
+  CALL record_update('recipient', OLD.address, NEW.address,
+                     recipient_json(OLD.address, OLD.route, OLD.enabled, OLD.note, OLD.source),
+                     recipient_json(NEW.address, NEW.route, NEW.enabled, NEW.note, NEW.source));
+  IF NEW.address <> OLD.address THEN
+    CALL forget_kept('recipient', OLD.address);
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER recipient_after_delete AFTER DELETE ON recipient FOR EACH ROW
+BEGIN
+  CALL record_change('recipient', OLD.address,
+                     recipient_json(OLD.address, OLD.route, OLD.enabled, OLD.note, OLD.source), NULL);
+  IF OLD.source IS NOT NULL AND (NOT OLD.enabled OR OLD.note IS NOT NULL) THEN
+    INSERT INTO import_claim (source, name, route, gone_since, kept_enabled, kept_note, kept_at)
+    VALUES (OLD.source, OLD.address, OLD.route, CURRENT_TIMESTAMP, OLD.enabled, OLD.note, SYSDATE(6))
+    ON DUPLICATE KEY UPDATE gone_since = COALESCE(gone_since, VALUES(gone_since)),
+      kept_enabled = VALUES(kept_enabled), kept_note = VALUES(kept_note), kept_at = VALUES(kept_at);
+  ELSEIF OLD.source IS NULL AND EXISTS (SELECT 1 FROM import_claim WHERE name = OLD.address AND kept_at IS NOT NULL) THEN
+    CALL forget_kept('recipient', OLD.address);
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER alias_before_insert BEFORE INSERT ON alias FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('aliases belong to people: an importer''s account may not change them');
+  END IF;
+  CALL refuse(COALESCE(alias_error(NEW.address), goto_error(NEW.goto)));
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  END IF;
+  SET NEW.address = address_fold(NEW.address), NEW.note = NULLIF(NEW.note, ''),
+      NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER alias_before_update BEFORE UPDATE ON alias FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('aliases belong to people: an importer''s account may not change them');
+  END IF;
+  CALL refuse(COALESCE(alias_error(NEW.address), goto_error(NEW.goto)));
+  IF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  END IF;
+  SET NEW.address = address_fold(NEW.address), NEW.note = NULLIF(NEW.note, '');
+  IF alias_json(NEW.address, NEW.goto, NEW.enabled, NEW.note) = alias_json(OLD.address, OLD.goto, OLD.enabled, OLD.note) THEN
+    SET NEW.updated_at = OLD.updated_at, NEW.updated_by = OLD.updated_by;
+  ELSE
+    SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER access_before_insert BEFORE INSERT ON access FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('access rules belong to people: an importer''s account may not change them');
+  ELSEIF NEW.map NOT IN ('client', 'sender', 'recipient') THEN
+    CALL refuse('map is ''client'', ''sender'' or ''recipient''');
+  END IF;
+  CALL refuse(pattern_error(NEW.map, NEW.pattern));
+  IF NEW.action REGEXP '\\A *\\z' THEN
+    CALL refuse('action is empty: write it as in access(5), such as OK or REJECT text');
+  ELSEIF NEW.action REGEXP '\\A | \\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.action), ' has a blank before or after it, or a control character: write it as in access(5)'));
+  ELSEIF CHAR_LENGTH(NEW.action) > 500 THEN
+    CALL refuse('action has more than 500 characters');
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  END IF;
+  SET NEW.pattern = pattern_fold(NEW.pattern), NEW.note = NULLIF(NEW.note, ''),
+      NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER access_before_update BEFORE UPDATE ON access FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('access rules belong to people: an importer''s account may not change them');
+  ELSEIF NEW.map NOT IN ('client', 'sender', 'recipient') THEN
+    CALL refuse('map is ''client'', ''sender'' or ''recipient''');
+  END IF;
+  CALL refuse(pattern_error(NEW.map, NEW.pattern));
+  IF NEW.action REGEXP '\\A *\\z' THEN
+    CALL refuse('action is empty: write it as in access(5), such as OK or REJECT text');
+  ELSEIF NEW.action REGEXP '\\A | \\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.action), ' has a blank before or after it, or a control character: write it as in access(5)'));
+  ELSEIF CHAR_LENGTH(NEW.action) > 500 THEN
+    CALL refuse('action has more than 500 characters');
+  ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
+    CALL refuse('enabled is TRUE or FALSE');
+  END IF;
+  SET NEW.pattern = pattern_fold(NEW.pattern), NEW.note = NULLIF(NEW.note, '');
+  IF access_json(NEW.map, NEW.pattern, NEW.action, NEW.enabled, NEW.note) =
+     access_json(OLD.map, OLD.pattern, OLD.action, OLD.enabled, OLD.note) THEN
+    SET NEW.updated_at = OLD.updated_at, NEW.updated_by = OLD.updated_by;
+  ELSE
+    SET NEW.updated_at = CURRENT_TIMESTAMP, NEW.updated_by = USER();
   END IF;
 END//
 
@@ -453,7 +784,145 @@ BEGIN
   END CASE;
 END//
 
+-- Makes people's recipients of one domain exactly those of a list, in one transaction, and touches
+-- only rows that differ: CALL replace_recipients('example.com', '["info", "sales@example.com"]').
+-- A row that stays keeps its route and note; one that was disabled is enabled; an importer's stay.
+-- As the definer, for its temporary table: who may make one himself can put his own in the place of
+-- history, or of source, and what the triggers write and read is that.
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+PROCEDURE replace_recipients(IN in_domain VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
+                             IN in_list LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
+MODIFIES SQL DATA SQL SECURITY DEFINER
+COMMENT 'replaces the recipients of one domain: domain, JSON list'
+BEGIN
+  DECLARE in_transaction BOOLEAN DEFAULT @@in_transaction;
+  DECLARE d VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin DEFAULT name_fold(in_domain);
+  DECLARE text VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+  DECLARE added, enabled_again, removed, kept INT;
+  DECLARE EXIT HANDLER FOR SQLEXCEPTION
+  BEGIN
+    IF in_transaction THEN
+      ROLLBACK TO SAVEPOINT replace_recipients;
+    ELSE
+      ROLLBACK;
+    END IF;
+    RESIGNAL;
+  END;
+  IF NOT in_transaction THEN
+    START TRANSACTION;
+  END IF;
+  SAVEPOINT replace_recipients;
+  CALL refuse(COALESCE(name_error(in_domain),
+    IF(in_domain LIKE '.%', 'recipients belong to one domain: write it without the leading dot', NULL),
+    IF(JSON_VALID(in_list) AND JSON_TYPE(in_list) = 'ARRAY', NULL, 'the second argument is a JSON list, as in ''["info@example.com", "sales"]'''),
+    IF(JSON_LENGTH(in_list) = 0, CONCAT('an empty list would refuse all mail for ', d, '; if that is meant: DELETE FROM recipient WHERE domain = ', QUOTE(d)), NULL)));
+  CREATE OR REPLACE TEMPORARY TABLE replace_recipients_list (
+    given   VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NULL,
+    address VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin NULL,
+    KEY (address)) ENGINE = InnoDB;
+  INSERT INTO replace_recipients_list (given)
+    SELECT IF(item LIKE '%@%', item, CONCAT(item, '@', d))
+    FROM JSON_TABLE(in_list, '$[*]' COLUMNS (item VARCHAR(320) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin PATH '$' ERROR ON ERROR)) AS items;
+  SET text = (SELECT MIN(IF(given IS NULL, 'the list has an item that is no text', address_error(given))) FROM replace_recipients_list);
+  CALL refuse(text);
+  UPDATE replace_recipients_list SET address = address_fold(given);
+  SET text = (SELECT MIN(address) FROM replace_recipients_list WHERE SUBSTRING_INDEX(address, '@', -1) <> d);
+  CALL refuse(CONCAT(quoted(text), ' does not belong to ', d));
+  DELETE r FROM recipient r LEFT JOIN replace_recipients_list l ON l.address = r.address
+    WHERE r.domain = d AND r.source IS NULL AND l.address IS NULL;
+  SET removed = ROW_COUNT();
+  UPDATE recipient r JOIN (SELECT DISTINCT address FROM replace_recipients_list) l ON l.address = r.address
+    SET r.enabled = TRUE WHERE r.domain = d AND NOT r.enabled;
+  SET enabled_again = ROW_COUNT();
+  SET kept = (SELECT COUNT(*) FROM recipient WHERE domain = d);
+  INSERT INTO recipient (address)
+    SELECT DISTINCT l.address FROM replace_recipients_list l LEFT JOIN recipient r ON r.address = l.address WHERE r.address IS NULL;
+  SET added = ROW_COUNT();
+  DROP TEMPORARY TABLE replace_recipients_list;
+  IF NOT in_transaction THEN
+    COMMIT;
+  END IF;
+  SELECT added, enabled_again, removed, kept,
+         (SELECT CASE WHEN MAX(recipients) IS NULL THEN 'the domain itself is not in table domain'
+                      WHEN MAX(recipients) = 'any' THEN 'the domain takes any recipient: UPDATE domain SET recipients = ''listed'' makes the list count'
+                      ELSE '' END FROM domain WHERE name = d) AS hint;
+END//
+
+-- Removes history that is older than so many days, in small transactions.
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+PROCEDURE prune_history(IN days INT)
+MODIFIES SQL DATA SQL SECURITY DEFINER
+COMMENT 'removes history older than so many days'
+BEGIN
+  DECLARE cutoff DATETIME(6) DEFAULT SYSDATE(6) - INTERVAL days DAY;
+  DECLARE upto BIGINT UNSIGNED;
+  IF days IS NULL OR days < 1 THEN
+    CALL refuse('say how many days of history stay: at least 1');
+  END IF;
+  SET upto = (SELECT MAX(id) FROM history WHERE at < cutoff);
+  IF upto IS NOT NULL THEN
+    -- for restore_row, in whatever time zone that session is
+    INSERT INTO history (at, who, connection, table_name, row_key, action, new)
+    VALUES (SYSDATE(6), USER(), CONNECTION_ID(), 'history', 'history', 'prune', JSON_OBJECT('before', UNIX_TIMESTAMP(cutoff)));
+    REPEAT
+      DELETE FROM history WHERE id <= upto AND at < cutoff ORDER BY id LIMIT 5000;
+    UNTIL ROW_COUNT() = 0 END REPEAT;
+  END IF;
+END//
+
 DELIMITER ;
+
+-- For replace_recipients; who may make temporary tables himself can put his own in the place of history.
+GRANT CREATE TEMPORARY TABLES ON * TO lookupd_definer@localhost;
+
+DELIMITER //
+
+BEGIN NOT ATOMIC
+  DECLARE CONTINUE HANDLER FOR 1141 BEGIN END; -- there is no such grant: this file is loaded again
+  REVOKE CREATE TEMPORARY TABLES ON * FROM lookupd_operator;
+END//
+
+DELIMITER ;
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost SQL SECURITY INVOKER VIEW effective_route AS
+SELECT d.name,
+       CASE WHEN NOT d.enabled THEN 'retry:4.3.0 relaying for this domain is disabled'
+            WHEN d.route IS NOT NULL THEN d.route
+            WHEN d.relay IS NULL THEN 'relay:'
+            WHEN r.enabled THEN CONCAT(r.transport, ':', r.nexthop)
+            ELSE 'hold:' END AS answer,
+       CASE WHEN NOT d.enabled THEN 'the domain is disabled: new mail is refused, queued mail waits'
+            WHEN d.route IS NOT NULL THEN 'the domain has a route of its own'
+            WHEN d.relay IS NULL THEN 'neither route nor relay: Postfix follows the MX'
+            WHEN r.enabled THEN CONCAT('relay ', r.name)
+            WHEN r.name IS NULL THEN CONCAT('relay ', d.relay, ' is gone: mail is accepted and kept')
+            ELSE CONCAT('relay ', r.name, ' is disabled: mail is accepted and kept') END AS why,
+       IF(d.enabled AND d.route IS NULL, d.relay, NULL) AS relay,
+       d.recipients, d.enabled, COALESCE(d.source, 'people') AS source, d.updated_at, d.updated_by
+FROM domain d LEFT JOIN relay r ON r.name = d.relay;
+
+-- Tenants have rights on these views only. The views read the tables as the definer; USER() is the
+-- one who asks. Indexes and order of joins are forced, so that his own rows are all that is read: a
+-- condition of his would be tried on others' too, and warnings, errors and time would show them
+-- (WHERE note + 0), and an UPDATE would lock them. No condition gets into my_relay, for its LIMIT; the
+-- others could not be updated with one, and sql/README.md says what is left.
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost SQL SECURITY DEFINER VIEW my_domain AS
+SELECT name, relay, recipients, enabled, note, route, updated_at, updated_by
+FROM domain FORCE INDEX (owner)
+WHERE owner = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4)
+WITH CASCADED CHECK OPTION;
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost SQL SECURITY DEFINER VIEW my_recipient AS
+SELECT r.address, r.enabled, r.note, r.route, r.updated_at, r.updated_by
+FROM domain d FORCE INDEX (owner) STRAIGHT_JOIN recipient r FORCE INDEX (domain) ON r.domain = d.name
+WHERE d.owner = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4)
+WITH CASCADED CHECK OPTION;
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost SQL SECURITY DEFINER VIEW my_relay AS
+SELECT r.name, r.enabled, r.note
+FROM relay r JOIN relay_tenant t ON t.relay = r.name
+WHERE t.tenant = CONVERT(LEFT(USER(), CHAR_LENGTH(USER()) - CHAR_LENGTH(SUBSTRING_INDEX(USER(), '@', -1)) - 1) USING utf8mb4)
+LIMIT 1000000;
 
 GRANT SELECT ON service        TO lookupd_reader;
 GRANT REPLICA MONITOR ON *.*   TO lookupd_reader;

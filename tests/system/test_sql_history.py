@@ -1,10 +1,12 @@
 """Who changed what, and the way back; one domain's recipient list; pruning."""
 
 import json
+import threading
 
 import pytest
 
-from sql import IMPORTER, error_of, fresh, one, refused, rows, run
+from processes import wait_until
+from sql import ADMIN, IMPORTER, error_of, fresh, one, refused, rows, run
 
 pytest_plugins = ("sql_fixtures",)
 
@@ -242,3 +244,32 @@ def test_replace_one_domains_recipients(mariadb, root, operator):
     many = [f"user{n}" for n in range(5000)]
     assert call(operator, "a.example", many)[0] == 5000
     assert call(operator, "a.example", many)[:3] == (0, 0, 0)
+
+
+def test_the_time_is_not_the_sessions(root, operator):
+    """Who may SET timestamp can neither hide behind the pruning nor change what restore_row finds."""
+    run(root, "INSERT INTO domain (name) VALUES ('a.example'), ('z.example')", "UPDATE domain SET source = 'bind:ns2' WHERE name = 'z.example'")
+    before = one(root, "SELECT MAX(at) FROM history")
+    run(operator, "SET timestamp = 1000000000", "UPDATE domain SET note = 'x'", "INSERT INTO domain (name) VALUES ('b.example')",
+        "INSERT INTO recipient (address) VALUES ('b@b.example')", "DELETE FROM recipient", "DELETE FROM domain WHERE name = 'b.example'")
+    assert one(root, "SELECT COUNT(*), MIN(at) > %s, MAX(at) <= NOW(6) FROM history WHERE who LIKE 'olga%%'", (before,)) == (6, 1, 1)
+
+
+def test_a_change_that_waited_comes_after_what_it_waited_for(mariadb, root, operator):
+    """restore_row goes by the time: each entry has that of its row's change, not of its statement's begin."""
+    run(root, "INSERT INTO domain (name) VALUES ('a.example')")
+    run(operator, "START TRANSACTION", "UPDATE domain SET note = 'first'")
+    waiting = mariadb.connect(ADMIN)
+    thread = threading.Thread(target=run, args=(waiting, "UPDATE domain SET note = 'third'"))
+    thread.start()
+    try:
+        # the server makes this view anew once in 0.1 s, and not while it is read more often
+        wait_until(lambda: rows(root, "SELECT 1 FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"), 30, 0.15)
+        run(operator, "UPDATE domain SET note = 'second'", "COMMIT")
+    finally:
+        operator.rollback()
+        thread.join(60)
+    assert one(root, "SELECT note FROM domain") == "third"
+    assert rows(root, "SELECT JSON_VALUE(new, '$.note') FROM history WHERE action = 'update' ORDER BY at") == (("first",), ("second",), ("third",))
+    run(root, "CALL restore_row('domain', 'a.example', NOW(6))")
+    assert one(root, "SELECT note FROM domain") == "third"

@@ -289,3 +289,44 @@ def test_everybody_else_is_a_person(database, root, operator):
     similar = database.connect("importer_ns2@corp")
     run(similar, "UPDATE domain SET note = 'also a person'")
     assert one(root, "SELECT updated_by FROM domain") == "importer_ns2@corp@localhost"
+
+
+def test_an_importer_does_not_rename(database, root, importer, operator):
+    """What people set would be under another name, and the old one be inserted without it."""
+    run(importer, "INSERT INTO domain (name, route) VALUES ('z.example', 'relay:')", "INSERT INTO recipient (address) VALUES ('a@z.example')")
+    run(operator, "UPDATE domain SET enabled = 0", "UPDATE recipient SET enabled = 0")
+    assert refused(importer, "UPDATE domain SET name = 'y.example'") == (
+        'an importer does not rename a row: what people set on it is about "z.example"; it deletes it, and inserts the other')
+    assert refused(importer, "UPDATE recipient SET address = 'b@z.example'") == (
+        'an importer does not rename a row: what people set on it is about "a@z.example"; it deletes it, and inserts the other')
+    run(importer, "UPDATE domain SET name = 'Z.Example.'", "UPDATE recipient SET address = 'A@z.example'")
+    assert rows(root, "SELECT name, enabled FROM domain UNION ALL SELECT address, enabled FROM recipient") == (
+        ("z.example", 0), ("a@z.example", 0))
+
+
+@pytest.mark.parametrize("end", ["DELETE FROM {0} WHERE {1} LIKE '%z.example'",
+                                 "UPDATE {0} SET {1} = REPLACE({1}, 'z.example', 'y.example')"])
+@pytest.mark.parametrize("table,column,key", [("domain", "name", "z.example"), ("recipient", "address", "a@z.example")])
+def test_what_was_kept_comes_back_once(database, root, importer, operator, table, column, key, end):
+    """What came back with the row and was changed there since is not what people last said."""
+    insert = f"INSERT INTO {table} ({column}) VALUES ('{key}')"
+    run(importer, insert)
+    run(operator, f"UPDATE {table} SET enabled = 0, note = 'unpaid'")
+    run(importer, f"DELETE FROM {table}")
+    # a row of people's beside it: nothing of it came back, and it is still kept
+    run(operator, insert, end.format(table, column))
+    assert one(root, "SELECT kept_enabled, kept_note FROM import_claim") == (0, "unpaid")
+    run(importer, insert)
+    assert one(root, f"SELECT enabled, note FROM {table} WHERE source IS NOT NULL") == (0, "unpaid")
+    run(operator, f"DELETE FROM {table} WHERE source IS NULL",
+        f"UPDATE {table} SET enabled = 1, note = NULL, route = 'hold:'", end.format(table, column))
+    assert one(root, "SELECT kept_enabled, kept_note, kept_at FROM import_claim") == (None, None, None)
+    run(importer, insert)
+    assert one(root, f"SELECT enabled, note FROM {table} WHERE source IS NOT NULL") == (1, None)
+
+
+def test_an_account_with_a_blank_is_refused(root):
+    """It would be nobody's, and the importer that is meant a person."""
+    for account in ("importer_ns2 ", " importer_ns2", "importer_ns2\r"):
+        for statement in ("UPDATE source SET account = %s", "INSERT INTO source (name, account) VALUES ('x', %s)"):
+            assert refused(root, statement, (account,)).endswith("no account would be meant, and the fence would be open")

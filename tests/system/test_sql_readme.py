@@ -61,6 +61,22 @@ def test_recipients_by_hand(mariadb, root):
     assert rows(root, "SELECT address, enabled FROM recipient ORDER BY address") == (("info@example.com", 1), ("sales@example.com", 1))
 
 
+def test_from_a_file(mariadb, root, tmp_path):
+    """As a spreadsheet writes it. A field that is neither yes nor no is no reason to refuse mail."""
+    run(root, "INSERT INTO relay (name, nexthop) VALUES ('hq', '[mail.example.net]')")
+    person = mariadb.connect(ADMIN, local_infile=True)
+    path = tmp_path / "domains.csv"
+    statement = re.search(r"^    (LOAD DATA LOCAL .*?;)$", readme(), re.S | re.M).group(1).replace("domains.csv", str(path))
+    path.write_bytes(b'domain,relay,on\r\nA.example,hq,TRUE\r\n"b.example","",false\r\nc.example,HQ,1\r\n')
+    run(person, statement)
+    assert rows(root, "SELECT name, relay, enabled FROM domain ORDER BY name") == (
+        ("a.example", "hq", 1), ("b.example", None, 0), ("c.example", "hq", 1))
+    for field in (b"", b",", b",maybe"):
+        path.write_bytes(b"domain,relay,on\r\nd.example,hq,1\r\ne.example,hq" + field + b"\r\n")
+        assert error_of(person, statement)[1] == "enabled is TRUE or FALSE"
+    assert one(root, "SELECT COUNT(*) FROM domain") == 3
+
+
 def test_describe_is_short(root):
     """What a DBA sees first: names, in the order of use, each with its meaning."""
     assert [row[0] for row in rows(root, "DESCRIBE domain")] == [

@@ -173,6 +173,22 @@ def test_texts_that_do_not_fit(root):
     assert rows(root, "SELECT name FROM domain") == ()
 
 
+def test_null_is_not_0(database, root):
+    """INSERT IGNORE, LOAD DATA LOCAL and clients without strict mode would store 0: mail refused."""
+    run(root, "INSERT INTO relay (name, nexthop) VALUES ('hq', '[a.example]')", "INSERT INTO domain (name) VALUES ('old.example')",
+        "INSERT INTO recipient (address) VALUES ('a@old.example')", "INSERT INTO alias (address, goto) VALUES ('b@old.example', 'a@old.example')",
+        "INSERT INTO access (map, pattern, action) VALUES ('client', '1', 'OK')")
+    for mode in ("STRICT_ALL_TABLES", ""):
+        run(root, f"SET SESSION sql_mode = '{mode}'")
+        for table, columns, values in (("relay", "name, nexthop", "'x', '[a.example]'"), ("domain", "name", "'x.example'"),
+                                       ("recipient", "address", "'x@x.example'"), ("alias", "address, goto", "'x@x.example', 'a@a.example'"),
+                                       ("access", "map, pattern, action", "'client', '2', 'OK'")):
+            assert refused(root, f"INSERT IGNORE INTO {table} ({columns}, enabled) VALUES ({values}, NULL)") == "enabled is TRUE or FALSE"
+            assert refused(root, f"UPDATE IGNORE {table} SET enabled = NULL") == "enabled is TRUE or FALSE"
+        assert "recipients is" in refused(root, "INSERT IGNORE INTO domain (name, recipients) VALUES ('x.example', NULL)")
+        assert "recipients is" in refused(root, "UPDATE IGNORE domain SET recipients = NULL")
+
+
 def test_missing_relay_and_source(database, root):
     operator = database.connect(OPERATOR)
     run(root, "INSERT INTO relay (name, nexthop) VALUES ('hq', '[mail.example.net]')")
@@ -200,6 +216,13 @@ def test_missing_relay_and_source(database, root):
     assert "tenant is empty" in refused(admin, "INSERT INTO relay_tenant VALUES ('hq', '')")
     assert "tenant is empty" in refused(admin, "UPDATE relay_tenant SET tenant = ''")
     run(admin, "DELETE FROM relay_tenant", "UPDATE relay SET name = 'main'", "DELETE FROM relay")
+
+
+def test_a_relay_that_is_gone(root):
+    """TRUNCATE passes by triggers and foreign keys. The view says what the server then answers: mail waits."""
+    run(root, "INSERT INTO relay (name, nexthop) VALUES ('hq', '[mail.example.net]')", "INSERT INTO domain (name, relay) VALUES ('a.example', 'hq')",
+        "SET foreign_key_checks = 0", "TRUNCATE TABLE relay")
+    assert one(root, "SELECT answer, why FROM effective_route") == ("hold:", "relay hq is gone: mail is accepted and kept")
 
 
 # What each constraint refuses when the triggers are not there: in a replica, after a restore that

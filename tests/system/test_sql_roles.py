@@ -155,6 +155,53 @@ def test_a_user_name_is_taken_whole(mariadb, root, tenant):
     assert rows(other, "SELECT name FROM my_domain") == rows(other, "SELECT name FROM my_relay") == ()
 
 
+SECRETS = ("name = 'his.example' AND note + 0 = 1", "name IN ('his.example', 'ours.example') AND note + 0 = 1",
+           "name > '' AND note + 0 = 1", "note + 0 = 1", "name = (SELECT 'his.example') AND note + 0 = 1",
+           "note + 0 = 1 ORDER BY name LIMIT 1")
+
+
+def test_a_tenants_condition_sees_his_rows_only(root, tenant):
+    """A condition that warns of what it cannot read shows every row that it is tried on."""
+    run(root, "UPDATE domain SET note = CONCAT('secret of ', name) WHERE NOT owner <=> 'tina'",
+        "UPDATE recipient SET note = CONCAT('secret of ', address) WHERE domain <> 'mine.example'",
+        "UPDATE relay SET note = CONCAT('secret of ', name) WHERE name = 'vip'",
+        "UPDATE domain SET note = 'mine' WHERE owner = 'tina'")
+    warned = 0
+    for condition in SECRETS:
+        for view, of in (("my_domain", condition), ("my_relay", condition.replace("his.example", "vip")),
+                         ("my_recipient", condition.replace("name", "address").replace("'his", "'a@his").replace("'ours", "'a@ours"))):
+            statements = [f"SELECT * FROM {view} WHERE {of}", f"SELECT * FROM {view} WHERE {of} FOR UPDATE"]
+            if view != "my_relay" and "LIMIT" not in of:
+                statements.append(f"UPDATE {view} SET enabled = enabled WHERE {of}")
+            for statement in statements:
+                said = [error_of(tenant, statement), *rows(tenant, "SHOW WARNINGS")]
+                warned += len(said) - 1
+                assert "secret" not in str(said), (statement, said)
+    assert warned > 10, "these conditions do warn"
+
+
+def test_a_tenants_update_locks_his_rows_only(mariadb, root, tenant):
+    operator = mariadb.connect(OPERATOR)
+    run(operator, "SET innodb_lock_wait_timeout = 0")
+    for statement in ("UPDATE my_recipient SET note = 'x'", "SELECT * FROM my_recipient FOR UPDATE", "UPDATE my_domain SET note = 'x'",
+                      "UPDATE my_domain SET note = 'x' WHERE name = 'his.example'"):
+        run(tenant, "START TRANSACTION", statement)
+        assert run(operator, "UPDATE recipient SET note = UUID() WHERE address = 'a@his.example'") == 1
+        assert run(operator, "UPDATE domain SET note = UUID() WHERE name = 'his.example'") == 1
+        run(tenant, "ROLLBACK")
+
+
+def test_nobody_stands_a_table_of_his_own_before_the_triggers(mariadb, root):
+    """A temporary table named history takes what triggers write; one named source says who is an importer."""
+    for account in MAY:
+        connection = mariadb.connect(account)
+        for name in ("history", "source", "relay_tenant", "anything"):
+            denied(connection, f"CREATE TEMPORARY TABLE {name} (x INT)")
+    operator = mariadb.connect(OPERATOR)
+    run(operator, "INSERT INTO domain (name) VALUES ('a.example')", "CALL replace_recipients('a.example', '[\"b\"]')")
+    assert rows(root, "SELECT who, row_key FROM history WHERE table_name = 'recipient'") == (("olga@localhost", "b@a.example"),)
+
+
 def test_check_option(root, tenant):
     """A tenant with more rights by mistake still cannot put a row into, or out of, what is his."""
     run(root, "GRANT UPDATE, INSERT ON my_domain TO tina@localhost", "GRANT INSERT ON my_recipient TO tina@localhost")

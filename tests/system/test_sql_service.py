@@ -68,6 +68,9 @@ def definitions(connection):
             found[kind, name] = shown[:3] if kind != "TABLE" else shown[1].split(") ENGINE")[0]
     found["rights"] = rows(connection, "SELECT User, Table_name, Table_priv FROM mysql.tables_priv"
                                        " WHERE Db = DATABASE() AND User LIKE 'lookupd%' ORDER BY 1, 2")
+    found["rights on all tables"] = rows(connection, "SELECT * FROM mysql.db WHERE Db = DATABASE() AND User LIKE 'lookupd%' ORDER BY User")
+    found["views"] = rows(connection, "SELECT TABLE_NAME, VIEW_DEFINITION, DEFINER, SECURITY_TYPE, CHECK_OPTION"
+                                      " FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE() ORDER BY 1")
     found["rights on the server"] = rows(connection, "SHOW GRANTS FOR lookupd_reader")[:1]
     found["rights of columns"] = rows(connection, "SELECT User, Table_name, Column_name, Column_priv FROM mysql.columns_priv"
                                                   " WHERE Db = DATABASE() AND User LIKE 'lookupd%' ORDER BY 1, 2, 3")
@@ -98,6 +101,7 @@ def test_upgrade(mariadb, root, version_1):
     new = definitions(root)
     for (role,) in rows(root, "SELECT User FROM mysql.user WHERE is_role = 'Y' AND User LIKE 'lookupd%'"):
         run(root, f"DROP ROLE {role}")  # rights outlive the tables that they are for
+    run(root, "DROP USER lookupd_definer@localhost")
     root.close()
     mariadb.load("lookupd", version_1)
     root = mariadb.connect()
