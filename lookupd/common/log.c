@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -17,10 +20,26 @@
 /* Everything is on the stack: nothing here can fail for want of memory, or be in use at a fork. */
 static const char *log_program = "lookupd";
 static bool log_to_stderr = true;
+static bool log_to_journal; /* as standard error, which systemd has connected to it */
 static enum log_level log_level = LOG_LEVEL_INFO;
+
+/* What systemd.exec(5) says under $JOURNAL_STREAM: device and inode of a stream that is the
+ * journal's, to be compared, since whoever was started by a service may have another standard
+ * error. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char own[64];
+    struct stat status;
+    if (stream == NULL || fstat(STDERR_FILENO, &status) != 0)
+        return false;
+    snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    return strcmp(stream, own) == 0;
+}
 
 void log_open(const char *program, bool to_stderr, enum log_level level)
 {
+    log_to_journal = to_stderr && is_journal();
     log_program = program;
     log_to_stderr = to_stderr;
     log_level = level;
@@ -63,10 +82,13 @@ static void mark_cut(char *line)
     memcpy(line + end, "...", 4);
 }
 
-static void write_stderr(const char *line)
+static void write_stderr(int priority, const char *line)
 {
     char text[LOG_LINE_MAX + 64];
-    int len = snprintf(text, sizeof text, "%.40s[%ld]: %s\n", log_program, (long)getpid(), line);
+    /* The journal knows by itself who writes, and takes the priority off (sd-daemon(3)). */
+    int len = log_to_journal ? snprintf(text, sizeof text, "<%d>%s\n", priority, line)
+                             : snprintf(text, sizeof text, "%.40s[%ld]: %s\n", log_program,
+                                        (long)getpid(), line);
     if (len < 0)
         return;
     if ((size_t)len >= sizeof text)
@@ -96,7 +118,7 @@ log_line(int priority, const char *word, const char *format, va_list args)
         mark_cut(line);
     replace_controls(line);
     if (log_to_stderr)
-        write_stderr(line);
+        write_stderr(priority, line);
     else
         syslog(priority, "%s", line);
     errno = saved;

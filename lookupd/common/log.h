@@ -1,5 +1,6 @@
 /*
- * The log of every program: to syslog (facility mail), or to standard error in the foreground.
+ * The log of every program: to syslog (facility mail), or to standard error in the foreground, with
+ * priorities where that is systemd's journal.
  *
  * The words are Postfix's, which administrators grep for: a line of log_warning() begins with
  * "warning: ", of log_error() with "error: ", of log_fatal() with "fatal: "; others with nothing.

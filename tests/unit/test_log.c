@@ -3,8 +3,11 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* What was written to standard error since capture_begin(). */
@@ -40,6 +43,30 @@ static const char *line_of(const char *text)
     snprintf(prefix, sizeof prefix, "lookupd[%ld]: ", (long)getpid());
     cr_assert_eq(strncmp(text, prefix, strlen(prefix)), 0, "%s", text);
     return text + strlen(prefix);
+}
+
+/* journalctl -p warning finds what is one. */
+Test(log, journal)
+{
+    struct stat status;
+    char stream[64];
+    capture_begin();
+    cr_assert_eq(fstat(STDERR_FILENO, &status), 0);
+    snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open("lookupd", true, LOG_LEVEL_DEBUG);
+    log_debug("d");
+    log_info("i");
+    log_warning("w");
+    log_error("e");
+    log_fatal("f");
+    setenv("JOURNAL_STREAM", "1:2", 1); /* inherited from a service: not our standard error */
+    log_open("lookupd", true, LOG_LEVEL_INFO);
+    log_info("i");
+    const char *text = capture_end();
+    static const char expected[] = "<7>d\n<6>i\n<4>warning: w\n<3>error: e\n<2>fatal: f\n";
+    cr_assert_eq(strncmp(text, expected, strlen(expected)), 0, "%s", text);
+    cr_expect_str_eq(line_of(text + strlen(expected)), "i\n");
 }
 
 Test(log, words)
