@@ -228,6 +228,12 @@ static bool read_zones(struct gathering *gathering)
         if (listener->progress)
             listener->progress(done, total, listener->context);
     }
+    for (size_t i = 0; i < list->count; i++) {
+        const struct zonelist_zone *entry = &list->zones[i];
+        if (entry->in_view > 0 &&
+            !mailrules_add_shared(gathered->rules, entry, &list->zones[entry->in_view - 1]))
+            return false;
+    }
     return true;
 }
 

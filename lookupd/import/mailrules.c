@@ -104,6 +104,20 @@ bool mailrules_add_primary(struct mailrules *rules, const struct zonelist_zone *
     return true;
 }
 
+bool mailrules_add_shared(struct mailrules *rules, const struct zonelist_zone *entry,
+                          const struct zonelist_zone *other)
+{
+    uint32_t shared = nametable_find(&rules->zone_table, other->name, other->order);
+    if (shared == NAMETABLE_NONE)
+        return true;
+    uint32_t *place = nametable_at(&rules->zone_table, entry->name, entry->order);
+    if (place == NULL || !add_view(rules, entry->order))
+        return false;
+    if (*place == NAMETABLE_NONE)
+        *place = shared;
+    return true;
+}
+
 void mailrules_add_unread_catalog(struct mailrules *rules)
 {
     rules->catalog_unread = true;

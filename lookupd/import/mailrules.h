@@ -98,6 +98,10 @@ bool mailrules_add_unread(struct mailrules *rules, const struct zonelist_zone *e
                           enum zone_fault_kind why);
 /* A zone that this server is primary of: it is not read, and yet its names are no zone's above. */
 bool mailrules_add_primary(struct mailrules *rules, const struct zonelist_zone *entry);
+/* A zone of one view that is in another view as well (in-view), when that other one was added: what
+ * is asked for in this view finds it. */
+bool mailrules_add_shared(struct mailrules *rules, const struct zonelist_zone *entry,
+                          const struct zonelist_zone *other);
 /* A catalog that could not be read: any name that no zone owns could be of a member. Then every
  * name that is not decided otherwise is RULE_ZONE_UNREAD. */
 void mailrules_add_unread_catalog(struct mailrules *rules);

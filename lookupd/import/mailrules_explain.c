@@ -122,7 +122,8 @@ void mailrules_explain(const struct mailrules *rules, const char *name, FILE *ou
         /* parent zones too: people wonder why their records do not count */
         for (const uint8_t *at = wire; at != NULL; at = wirename_parent(at)) {
             uint32_t zone = nametable_find(&rules->zone_table, at, rules->views[i]);
-            if (zone != NAMETABLE_NONE)
+            /* one that several views have is of one of them */
+            if (zone != NAMETABLE_NONE && rules->zones[zone].entry->order == rules->views[i])
                 print_zone(scratch, &rules->zones[zone], wire, out);
         }
     }

@@ -48,7 +48,8 @@ struct zonelist_zone {
     const char *catalog; /* the catalog that it is a member of; NULL */
     unsigned order;      /* of its view: the smaller decides where views disagree */
     enum zone_skip skip;
-    bool primary; /* this server is primary of it: skipped, and yet no other zone has its names */
+    bool primary;   /* this server is primary of it: skipped, and yet no other zone has its names */
+    size_t in_view; /* where in the list the zone of another view is that this one is: 1 + number */
     /* Only where the settings want mail to go there (mode "all", relay "primaries"): addresses in
      * the order given, lists followed (at most 8 deep, loops cut); ports are DNS ports and left
      * out. */

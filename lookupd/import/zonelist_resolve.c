@@ -215,8 +215,8 @@ bool zonelist_add(struct zonelist *list, const struct zonelist_statement *given)
            zonelist_append(list, &zone, statement.view);
 }
 
-/* A zone that another view has is read there; but when that view is not read, it is read for this
- * one. */
+/* A zone that another view has is read there, and is this one's too; but when that view is not
+ * read, it is read for this one. */
 static void resolve_in_view(struct zonelist *list, const struct zonelist_statement *statement)
 {
     struct zonelist_memory *memory = list->memory;
@@ -228,10 +228,14 @@ static void resolve_in_view(struct zonelist *list, const struct zonelist_stateme
     uint32_t there =
         nametable_find(&memory->zones, wire, zonelist_find_view(list, statement->in_view));
     if (here == NAMETABLE_NONE || there == NAMETABLE_NONE || here == there ||
-        list->zones[here].skip != SKIP_NOT_SECONDARY || list->zones[there].skip != SKIP_VIEW)
+        list->zones[here].skip != SKIP_NOT_SECONDARY)
         return;
     struct zonelist_zone *zone = &list->zones[here];
     const struct zonelist_zone *other = &list->zones[there];
+    if (other->skip == ZONE_READ || other->primary)
+        zone->in_view = there + 1;
+    if (other->skip != SKIP_VIEW)
+        return;
     zone->file = other->file;
     zone->journal = other->journal;
     zone->primaries = other->primaries;

@@ -197,3 +197,21 @@ def test_the_answer_to_commit_gets_lost(root, site, folder, mariadb):
         said = site.run(code=75)[1]
         assert "whether the changes were made is not known" in said and "nothing was changed" not in said
         assert proxy.fault.lost and names(root) == ["a.example", "b.example"] and last_run(root)[0] == "done"
+
+
+def test_a_zone_that_another_view_has_by_in_view(root, site):
+    """The host by whose address an MX record is ours stands in a zone that two views share."""
+    def zone(name, text='type secondary; file "{0}.db";'):
+        return '\tzone "%s" {\n\t\t%s\n\t};\n' % (name, text.format(name))
+
+    site.write_conf('my_names = ( "us.invalid" ); my_addresses = ( "192.0.2.99" );')
+    site.write_zone("net.example", "mx.net.example. 60 IN A 192.0.2.99", mx=False)
+    site.write_zone("d.example", "d.example. 60 IN MX 10 mail.d.example.", "d.example. 60 IN MX 20 mx.net.example.",
+                    "mail.d.example. 60 IN A 203.0.113.4", mx=False)
+    site.write_list(f'options {{\n\tdirectory "{site.zones_directory}";\n}};\n'
+                    'view "in" {\n' + zone("net.example") + '};\nview "out" {\n'
+                    + zone("net.example", 'in-view "in";') + zone("d.example") + "};\n")
+    assert site.run() == ("", "")
+    assert names(root) == ["d.example"]
+    explained = site.run("--explain", "mx.net.example")[0]
+    assert explained.count("zone net.example, view in, ") == 1 and "view out" not in explained

@@ -59,8 +59,8 @@ static inline void mail_site_add(struct mail_site *site, struct zonelist_zone *e
 }
 
 /*
- * Zones, each begun by a line "= ORIGIN [view N] [unread|primary|behind]", its records after it. "=
- * catalog unread" is a catalog that could not be read.
+ * Zones, each begun by a line "= ORIGIN [view N] [unread|primary|behind|in-view N]", its records
+ * after it. "= catalog unread" is a catalog that could not be read.
  */
 static inline void mail_site_begin(struct mail_site *site, const char *settings, const char *zones)
 {
@@ -97,6 +97,13 @@ static inline void mail_site_begin(struct mail_site *site, const char *settings,
                                         .order = view,
                                         .primaries = site->primaries,
                                         .primary_count = 2};
+        if (strstr(more, "in-view ")) {
+            unsigned other = (unsigned)strtoul(strstr(more, "in-view ") + 8, NULL, 10);
+            for (size_t i = 0; i + 1 < site->count; i++)
+                if (wirename_equal(site->zones[i].name, name) && site->zones[i].order == other)
+                    cr_assert(mailrules_add_shared(site->rules, entry, &site->zones[i]));
+            continue;
+        }
         if (strstr(more, "unread")) {
             cr_assert(mailrules_add_unread(site->rules, entry, ZONE_MISSING));
             continue;

@@ -429,6 +429,24 @@ Test(mailrules, without_its_journal_a_zone_says_what_is_and_not_what_is_not)
     mail_site_end(&site);
 }
 
+/* Split DNS that shares a zone: what a view has by in-view is there for its other zones. */
+Test(mailrules, a_zone_that_another_view_has)
+{
+    struct mail_site site;
+    mail_site_begin(&site, "my_addresses = ( \"192.0.2.9\" );",
+                    "= net.test view 1\nus A 192.0.2.9\n= un.test view 1 unread\n"
+                    "= net.test view 2 in-view 1\n= un.test view 2 in-view 1\n"
+                    "= d.test view 2\n@ MX 1 mail\n@ MX 9 us.net.test.\nmail A 192.0.2.1\n"
+                    "= e.test view 2\n@ MX 1 mail\n@ MX 9 us.un.test.\nmail A 192.0.2.1\n"
+                    "= f.test view 3\n@ MX 1 mail\n@ MX 9 us.net.test.\nmail A 192.0.2.1\n"
+                    "= sub.d.test view 1\n@ MX 1 else.test.\n= sub.d.test view 2 in-view 1\n");
+    expect_find(&site, "d.test", "better-mx");
+    expect_find(&site, "e.test", "zone-unread");
+    expect_find(&site, "f.test", "not-ours");
+    expect_find(&site, "sub.d.test", "not-ours");
+    mail_site_end(&site);
+}
+
 /* What a parent zone says beside its delegation is nothing about a child that another view has. */
 Test(mailrules, a_child_in_another_view_that_could_not_be_read)
 {

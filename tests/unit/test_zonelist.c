@@ -364,6 +364,8 @@ Test(zonelist, views)
                 "a.test in last: no secondary zone\np.test in last /d/l/p\n");
     struct zonelist *list = parse_good(views);
     cr_expect_lt(list->zones[0].order, list->zones[3].order);
+    for (size_t i = 0; i < list->count; i++)
+        cr_expect_eq(list->zones[i].in_view, i == 8 ? 1 : 0, "%zu", i); /* a.test in last: of in */
     cr_assert_eq(list->catalog_count, 2);
     cr_expect_str_eq(list->catalogs[0].view, "in");
     cr_expect_str_eq(list->catalogs[0].zone_directory, "/d/z");
