@@ -119,8 +119,8 @@ static bool check_access(const struct opening *opening, const struct listener *l
     if (status->st_uid != geteuid() || uid != status->st_uid)
         return fault_text(opening, "its owner can only be changed by a restart");
     if (gid != status->st_gid && !has_group(gid))
-        return fault_text(opening, "its group can only be changed by a restart: the server's user "
-                                   "is no member of it");
+        return fault_text(opening, "its group can only be changed by a restart, or given by its "
+                                   "folder (chmod g+s): the server's user is no member of it");
     return true;
 }
 

@@ -81,9 +81,9 @@ class PrivatePostfix:
         for name in ("", "etc", "log", "data", "spool", "spool/lookupd", "spool/etc"):
             os.makedirs(os.path.join(self.directory, name), mode=0o755, exist_ok=True)
         os.chown(os.path.join(self.directory, "data"), postfix.pw_uid, postfix.pw_gid)
-        # as the manual says: install -d -o lookupd -g postfix -m 0750 /var/spool/postfix/lookupd
+        # as the manual says: install -d -o lookupd -g postfix -m 2750 /var/spool/postfix/lookupd
         os.chown(os.path.dirname(self.socketmap), pwd.getpwnam(owner).pw_uid, postfix.pw_gid)
-        os.chmod(os.path.dirname(self.socketmap), 0o750)
+        os.chmod(os.path.dirname(self.socketmap), 0o2750)
         with open(os.path.join(self.etc, "main.cf"), "w", encoding="utf-8") as file:
             file.write(BASE.format(dir=self.directory))
         shutil.copy("/usr/share/postfix/master.cf.dist", os.path.join(self.etc, "master.cf"))

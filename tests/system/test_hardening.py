@@ -251,6 +251,24 @@ def test_peers_of_a_unix_socket(site, folder):
     assert site.answers()
 
 
+@AS_ROOT
+def test_folder_that_gives_its_group(site, folder):
+    """As README.md makes it: a socket that a reload has to make, without root's rights, is Postfix's."""
+    path = os.path.join(folder, "socketmap")
+    mail = grp.getgrnam("mail").gr_gid
+    os.chown(folder, pwd.getpwnam(site.account()[0]).pw_uid, mail)
+    os.chmod(folder, 0o2750)
+    site.write_conf(f'workers = 1; listeners = ({{ protocol = "socketmap"; address = "unix:{path}"; '
+                    'group = "mail"; mode = "0660"; });')
+    site.start_lookupd()
+    os.unlink(path)
+    os.kill(site.lookupd.pid, 1)
+    wait_until(lambda: "reloaded" in site.log_text(), 15)
+    status = os.lstat(path)
+    assert (status.st_gid, status.st_mode & 0o7777) == (mail, 0o660), site.log_text()
+    wait_until(site.answers, 10)
+
+
 def test_peers_of_a_tcp_listener(site):
     """Without `allow` only this machine; with it only who is named, and not even this machine."""
     own, named = free_ports(2)
