@@ -3,9 +3,12 @@
 -- root, or as an account that may create routines for others: mariadb lookupd < sql/upgrade/002.sql.
 -- It changes no row that is there, and may be loaded again when it stopped half-way.
 
-SET @old_sql_mode = @@sql_mode, @old_autocommit = @@autocommit;
+SET @old_sql_mode = @@sql_mode, @old_autocommit = @@autocommit, @old_lock_wait_timeout = @@lock_wait_timeout;
 SET sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
 SET autocommit = 1;
+-- What changes a table or its triggers waits for every open transaction that has read the table, and
+-- all lookups wait behind it. A second they can; after "Lock wait timeout exceeded" load it again.
+SET lock_wait_timeout = 1;
 SET NAMES utf8mb4 COLLATE utf8mb4_nopad_bin;
 
 DELIMITER //
@@ -932,4 +935,4 @@ GRANT SELECT, INSERT, UPDATE ON service           TO lookupd_operator;
 
 UPDATE schema_version SET version = 2, since = CURRENT_TIMESTAMP;
 
-SET sql_mode = @old_sql_mode, autocommit = @old_autocommit;
+SET sql_mode = @old_sql_mode, autocommit = @old_autocommit, lock_wait_timeout = @old_lock_wait_timeout;

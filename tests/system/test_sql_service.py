@@ -3,6 +3,7 @@
 import gzip
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -93,6 +94,23 @@ def version_1(tmp_path):
     return str(path)
 
 
+def an_open_transaction_stops_it_and_no_lookup(server):
+    """Lookups wait behind a statement that waits for a table: it must give up soon."""
+    left_open = server.connect(autocommit=False)
+    rows(left_open, "SELECT name FROM domain")
+    lookup = server.connect()
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(load(server, UPGRADE)))
+    thread.start()
+    try:
+        while thread.is_alive():
+            assert error_of(lookup, "SET STATEMENT max_statement_time = 10 FOR SELECT name FROM domain") == (0, "")
+    finally:
+        left_open.rollback()
+        thread.join(60)
+    assert ended[0].returncode != 0 and "Lock wait timeout exceeded" in ended[0].stdout
+
+
 def test_upgrade(mariadb, root, version_1):
     """From version 1 with rows in it to what a new database is, in one go or after it stopped half-way."""
     root.close()
@@ -111,6 +129,7 @@ def test_upgrade(mariadb, root, version_1):
             "INSERT INTO import_claim (source, name, route) VALUES ('bind:ns2', 'b.example', 'relay:')")
         before = rows(root, "SELECT * FROM history ORDER BY id")
         assert definitions(root) != new
+        an_open_transaction_stops_it_and_no_lookup(mariadb)
         done = load(mariadb, UPGRADE)
         assert (done.returncode, done.stdout) == (0, "")
         assert definitions(root) == new
