@@ -217,6 +217,8 @@ def main():
               if suite in only or not {"unit", "system"} & only]
     kinds = [kind for kind in BUILDS
              if kind in only or (not set(BUILDS) & only and only != {"fuzz"})]
+    # programs under test would inherit that nohup ignores it
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # orphans become our children, and not init's: none can hide
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     begun = time.monotonic()

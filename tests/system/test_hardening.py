@@ -446,7 +446,9 @@ def test_ends_are_told_in_words(site):
         time.sleep(1.1)  # one that dies at once is replaced later and later
         os.kill(victim, number)
         wait_until(lambda: site.workers() and site.workers() != [victim], 10)
-        assert re.search(rf"worker 1 \(process {victim}\) .*{words}", site.log_text()), number
+        # another may be there before the end of this one is seen
+        said = rf"worker 1 \(process {victim}\) .*{words}"
+        wait_until(lambda: re.search(said, site.log_text()), what=f"{said} of signal {number}")
 
 
 def _test(site, settings):
