@@ -286,18 +286,40 @@ MYSQL *connect_open(const struct conf *conf, const struct credentials *credentia
     return lesser;
 }
 
+/* What lookup/service.h makes of it, for a person: NULL when lookups are answered from here. */
+static const char *service_fault(MYSQL *mysql, char *buffer, size_t size)
+{
+    MYSQL_RES *result = NULL;
+    if (mysql_query(mysql, "SELECT answering FROM service") != 0 ||
+        (result = mysql_store_result(mysql)) == NULL) {
+        snprintf(buffer, size, "%s (%u): see sql/rights.sql", mysql_error(mysql),
+                 mysql_errno(mysql));
+        return buffer;
+    }
+    MYSQL_ROW row = mysql_fetch_row(result);
+    bool yes = row && row[0] && strcmp(row[0], "yes") == 0;
+    mysql_free_result(result);
+    return yes ? NULL : "the table service does not say that lookups are answered from there";
+}
+
 void connect_check_hosts(const struct conf *conf, const struct credentials *credentials,
                          void (*report)(const char *line, void *context))
 {
     for (size_t i = 0; conf->database.hosts[i]; i++) {
         struct health health;
         struct connect_error error;
-        MYSQL *mysql = connect_open_host(conf->database.hosts[i], conf, credentials,
-                                         CONNECT_TO_CHECK, &health, &error);
+        const char *host = conf->database.hosts[i];
+        char buffer[512];
+        MYSQL *mysql =
+            connect_open_host(host, conf, credentials, CONNECT_TO_CHECK, &health, &error);
+        const char *fault =
+            mysql && needs_schema(conf) ? service_fault(mysql, buffer, sizeof buffer) : NULL;
         if (mysql)
             mysql_close(mysql);
-        if (health.state == HOST_GOOD)
+        if (health.state == HOST_GOOD && fault == NULL)
             continue;
+        if (health.state == HOST_GOOD)
+            snprintf(error.text, sizeof error.text, "%s: %s", host, fault);
         char line[sizeof error.text + 32];
         snprintf(line, sizeof line, "warning: database %s", error.text);
         report(line, NULL);

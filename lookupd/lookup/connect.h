@@ -48,7 +48,8 @@ bool connect_is_refusal(const struct connect_error *error);
 MYSQL *connect_open(const struct conf *conf, const struct credentials *credentials,
                     struct connect_error *error);
 
-/* Tries each host, and reports those that cannot be used now: "database HOST: why". For -t. */
+/* Tries each host, and reports those that cannot be used now, or are switched off by the table
+ * service (where a map uses the schema): "warning: database HOST: why". For -t. */
 void connect_check_hosts(const struct conf *conf, const struct credentials *credentials,
                          void (*report)(const char *line, void *context));
 

@@ -84,7 +84,7 @@ static int test_configuration(const struct options *options, struct maps **maps,
         return EX_CONFIG;
     enum proof proof = proof_queries(*maps, *credentials, report_to_stderr, &error);
     bool several = conf->database.hosts[1] != NULL;
-    if (several && proof != PROOF_WRONG)
+    if (proof == PROOF_GOOD || (several && proof == PROOF_NOTHING))
         connect_check_hosts(conf, *credentials, report_to_stderr);
     if (proof == PROOF_NOTHING && several)
         fprintf(stderr, "warning: the queries were not tried\n");

@@ -591,6 +591,9 @@ def test_what_t_says_of_several_hosts(network):
 
     code, said = told((good, away))
     assert code == 0 and re.fullmatch(f"warning: database {away}: .*\nconfiguration OK\n", said), said
+    sandbox.sql("UPDATE service SET answering = 'no'")
+    assert re.fullmatch(f"warning: database {good}: the table service .*\nconfiguration OK\n", told((good,))[1])
+    sandbox.sql("UPDATE service SET answering = 'yes'")
     code, said = told((away, f"localhost:{nobody}"))
     assert code == 0 and said.count("warning: database") == 2 and "queries were not tried" in said, said
     code, said = told((good, away), password="wrong")
