@@ -1,5 +1,6 @@
 #include "lookup/snapshot_file.h"
 
+#include "common/memfile.h"
 #include "common/whole.h"
 
 #include <endian.h>
@@ -10,13 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL 0x0008U
-#endif
 
 #define CHUNK       65536
 #define DIGEST_SIZE 32
@@ -65,10 +61,7 @@ static bool refused(struct snapshot_error *error, const char *text)
 
 int snapshot_memory(void)
 {
-    int fd = memfd_create("lookupd-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-    if (fd < 0 && errno == EINVAL) /* older than Linux 6.3 */
-        fd = memfd_create("lookupd-snapshot", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    return fd;
+    return memfile_new("lookupd-snapshot");
 }
 
 static bool seal(int fd)

@@ -1,6 +1,7 @@
 #include "server/handover.h"
 
 #include "common/log.h"
+#include "common/memfile.h"
 #include "common/whole.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ static bool put_credentials(int fd, struct credentials *credentials)
 
 int handover_make(const struct maps *maps, struct credentials *credentials)
 {
-    int fd = memfd_create("lookupd-configuration", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfile_new("lookupd-configuration");
     if (fd < 0)
         return -1;
     if (put_conf(fd, maps->conf) && put_credentials(fd, credentials) &&
@@ -165,7 +166,8 @@ bool handover_take(int descriptor, struct maps **maps, struct credentials **cred
     struct stat status;
     void *data = MAP_FAILED;
     /* What could still be cut off would be a SIGBUS. */
-    if (fcntl(descriptor, F_GET_SEALS) == SEALS && fstat(descriptor, &status) == 0)
+    int seals = fcntl(descriptor, F_GET_SEALS);
+    if (seals >= 0 && (seals & SEALS) == SEALS && fstat(descriptor, &status) == 0)
         data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (data == MAP_FAILED) {
         log_error("a new configuration cannot be read: %s", strerror(errno));
