@@ -35,7 +35,9 @@ CREATE ROLE IF NOT EXISTS lookupd_auditor;  -- reads everything, changes nothing
 -- Triggers and the tenants' views run with the rights of this account, in which nobody can log in.
 -- It must exist on every server that the database is restored to, or writes there fail with
 -- "The user specified as a definer ('lookupd_definer'@'localhost') does not exist".
-CREATE USER IF NOT EXISTS lookupd_definer@localhost ACCOUNT LOCK;
+-- The password, which nobody knows, is for servers that check passwords: they make no account without.
+EXECUTE IMMEDIATE CONCAT('CREATE USER IF NOT EXISTS lookupd_definer@localhost IDENTIFIED BY ''',
+                         SHA2(CONCAT(UUID(), RAND()), 256), '-Aa1'' ACCOUNT LOCK');
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE TEMPORARY TABLES, EXECUTE, TRIGGER, EVENT ON * TO lookupd_definer@localhost;
 
 -- ---------------------------------------------------------------------------------------------

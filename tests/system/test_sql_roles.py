@@ -1,9 +1,12 @@
 """Rights: what each role may do, and what not, as an account that has only that role. And tenants."""
 
+import os
+import subprocess
+
 import pytest
 
-from sql import (ADMIN, AUDITOR, DENIED, IMPORTER, OPERATOR, READER, TENANT, denied, error_of, fresh, one, refused, rows,
-                 run)
+from sql import (ADMIN, AUDITOR, DENIED, IMPORTER, OPERATOR, READER, ROOT, TENANT, denied, error_of, fresh, one, refused,
+                 rows, run)
 
 TABLES = ("relay", "relay_tenant", "source", "domain", "recipient", "alias", "access", "import_claim", "import_run",
           "history", "schema_version", "service")
@@ -72,13 +75,27 @@ def test_procedures(mariadb, root, account):
 
 
 def test_nobody_logs_in_as_the_definer(mariadb, root):
-    with pytest.raises(Exception, match="locked"):
+    with pytest.raises(Exception, match="denied"):
         mariadb.connect("lookupd_definer")
+    assert one(root, "SELECT JSON_VALUE(Priv, '$.account_locked') FROM mysql.global_priv WHERE User = 'lookupd_definer'") == "1"
     assert {definer for (definer,) in rows(root, """
         SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()
         UNION SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE()
         UNION SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = DATABASE()
         UNION SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE()""")} == {"lookupd_definer@localhost"}
+
+
+def test_a_server_that_checks_passwords(mariadb, root):
+    """It makes no account without one, and the definer has none that anybody needs."""
+    run(root, "DROP USER lookupd_definer@localhost", "INSTALL SONAME 'simple_password_check'")
+    try:
+        with open(os.path.join(ROOT, "sql", "rights.sql"), "rb") as file:
+            done = subprocess.run(["mariadb", "--no-defaults", "-uroot", "-S", mariadb.socket, "lookupd"], stdin=file,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout) == (0, "")
+    finally:
+        run(root, "UNINSTALL SONAME 'simple_password_check'")
+    run(root, "INSERT INTO domain (name) VALUES ('a.example')")
 
 
 def test_an_operators_day(mariadb, root):
