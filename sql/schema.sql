@@ -125,7 +125,7 @@ CREATE TABLE recipient (
   address    VARCHAR(320)  NOT NULL COMMENT 'info@example.com; "john doe"@example.com',
   domain     VARCHAR(255)  AS (SUBSTRING_INDEX(address, '@', -1)) STORED COMMENT 'follows from address',
   route      VARCHAR(1024) NULL COMMENT 'for this address only: lmtp:[10.0.0.3]:24',
-  enabled    BOOLEAN       NOT NULL DEFAULT TRUE COMMENT 'FALSE: mail for it is refused',
+  enabled    BOOLEAN       NOT NULL DEFAULT TRUE COMMENT 'FALSE: mail for it is refused, unless an alias such as @example.com takes it',
   note       VARCHAR(255)  NULL,
   source     VARCHAR(64)   NULL COMMENT 'NULL: of people; else of this importer',
   updated_at TIMESTAMP     NOT NULL DEFAULT CURRENT_TIMESTAMP COMMENT 'set by a trigger',

@@ -39,6 +39,9 @@ INSERT IGNORE INTO service (answering) VALUES ('yes');
 ALTER TABLE import_claim ADD COLUMN IF NOT EXISTS
   relay VARCHAR(64) NULL COMMENT 'what it would set; need not be in the table relay' AFTER name;
 
+ALTER TABLE recipient MODIFY COLUMN
+  enabled BOOLEAN NOT NULL DEFAULT TRUE COMMENT 'FALSE: mail for it is refused, unless an alias such as @example.com takes it';
+
 DELIMITER //
 
 -- A domain such as example.com, or .example.com.
