@@ -24,6 +24,7 @@ if "BUILD" in os.environ:  # tests and scripts run in other folders than this
 
 from private_mariadb import PrivateMariaDB  # noqa: E402
 from sandbox import DATABASE, SCHEMA, Sandbox  # noqa: E402
+from stream import Stream  # noqa: E402
 
 
 def new_folder(prefix="lookupd-"):
@@ -47,6 +48,31 @@ def pytest_collection_modifyitems(config, items):
         late = [item for item in items if item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=late)
         items[:] = [item for item in items if item not in late]
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests have measured, also those that passed."""
+    # of the last phase, which pytest puts nowhere: it knows all that was recorded
+    for report in terminalreporter.getreports(""):
+        for name, text in report.user_properties if report.when == "teardown" else ():
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid}: {text}")
+
+
+@pytest.fixture
+def figures(record_property):
+    """To be called with a text for the end of the run."""
+    return lambda text: record_property("figures", text)
+
+
+@pytest.fixture(autouse=True)
+def _counts(request, figures):
+    """What streams have counted is shown of the long forms."""
+    Stream.checked.clear()
+    yield
+    if request.node.get_closest_marker("long"):
+        for counts in Stream.checked:
+            figures(counts)
 
 
 @pytest.fixture

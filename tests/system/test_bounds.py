@@ -340,7 +340,7 @@ class Crowd:
         self.selector.close()
 
 
-def _crowd(sandbox, count, seconds, bound):
+def _crowd(sandbox, figures, count, seconds, bound):
     """count hostile clients for some time beside a stream of good ones. bound: MiB of each worker."""
     with Stream(sandbox, clients=6, tables=2, change_every=0.05) as stream:
         crowd = Crowd(sandbox)
@@ -370,7 +370,7 @@ def _crowd(sandbox, count, seconds, bound):
         workers = sandbox.workers()
     stream.check()
     assert crowded.found + crowded.notfound > 0
-    print(f"{count} clients, {seconds} s: {stream.counts}; resident at most {dict(most)} KiB")
+    figures(f"{count} clients, {seconds} s: resident at most {dict(most)} KiB")
     assert set(most) == set(workers), "a worker has ended"
     for pid in workers:
         assert _is_sanitized(pid) or most[pid] < bound * 1024, most
@@ -380,18 +380,18 @@ CROWD_SETTINGS = ("workers = 2; limits = { request_timeout = 2.0; buffers = 4194
                   + MAPS)
 
 
-def test_hostile_crowd(new_sandbox):
+def test_hostile_crowd(new_sandbox, figures):
     """2,000 clients of every evil kind: every answer to others is right and in time, memory is small."""
     sandbox = new_sandbox(CROWD_SETTINGS)
     # sanitizers make a worker several times slower, and say nothing about its memory
-    _crowd(sandbox, 600 if _is_sanitized(sandbox.workers()[0]) else 2000, 6, 40)
+    _crowd(sandbox, figures, 600 if _is_sanitized(sandbox.workers()[0]) else 2000, 6, 40)
 
 
 @pytest.mark.long
-def test_hostile_crowd_long(new_sandbox):
+def test_hostile_crowd_long(new_sandbox, figures):
     """18,000 clients, about 9,000 for each worker, with the default bounds, for a minute and a half."""
     sandbox = new_sandbox("workers = 2; " + MAPS)
-    _crowd(sandbox, min(18000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1000), 90, 300)
+    _crowd(sandbox, figures, min(18000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1000), 90, 300)
 
 
 # ---- every message, cut and changed in every place ----

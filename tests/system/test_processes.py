@@ -71,7 +71,7 @@ def test_killed_and_stopped(site):
 
 @pytest.mark.long
 def test_killed_and_stopped_for_long(site):
-    print(_kill_and_stop(site, 120, seed=7))
+    _kill_and_stop(site, 120, seed=7)
 
 
 def test_others_while_one_stands_still(site):
@@ -216,7 +216,6 @@ def test_memory_used_up(site):
         stream.wait_live(15)
     stream.check(lost=None)
     _wait_complete(site)
-    print(stream.counts)
 
 
 def test_no_processes_to_be_had(site):

@@ -587,7 +587,7 @@ def test_many_under_load(reloading, stream, folder):
 
 
 @pytest.mark.long
-def test_200_under_load(reloading, folder):
+def test_200_under_load(reloading, folder, figures):
     sandbox = reloading.sandbox
     with Stream(sandbox, clients=12, tables=4, pause=0.005, reuse=10**9) as stream:
         stream.wait_live()
@@ -603,7 +603,7 @@ def test_200_under_load(reloading, folder):
         after = [processes.rss_kib(pid) for pid in reloading.pids()]
         statements = _statements(sandbox)
     counts = stream.check()
-    print(f"200 reloads: {counts}; KiB {memory} then {after}; {statements} prepared statements")
+    figures(f"KiB {memory} then {after}; {statements} prepared statements")
     assert counts.temporary == 0, counts
     assert all(now < then + 4096 for then, now in zip(memory, after)), (memory, after)
     assert statements < 400

@@ -308,7 +308,7 @@ def test_guard(request):
 # ---- many ----
 
 @pytest.mark.long
-def test_a_million(request, capsys):
+def test_a_million(request, figures):
     """How long, how large; bounds that a server can be planned by."""
     with snapshot_sandbox(request, "workers = 2;", interval=5) as sandbox:
         sandbox.sql("SET SESSION foreign_key_checks = 0",)
@@ -333,7 +333,6 @@ def test_a_million(request, capsys):
             for number in range(1, 1000001, 97):
                 assert client.query("transport", f"u@d{number}.example") == (OK, "relay:")
             rate = 1000000 / 97 / (time.monotonic() - begun)
-        with capsys.disabled():
-            print(f"\n1,000,000 domains: file {size >> 20} MB, keeper {most[0] >> 10} MB, a worker "
-                  f"{most[1] >> 10} MB resident; {rate:.0f} lookups a second of one client")
+        figures(f"1,000,000 domains: file {size >> 20} MB, keeper {most[0] >> 10} MB, a worker "
+                f"{most[1] >> 10} MB resident; {rate:.0f} lookups a second of one client")
         assert size < 400 << 20 and most[0] < 500 << 10

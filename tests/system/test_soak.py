@@ -137,7 +137,7 @@ def _measure(sandbox):
 @pytest.mark.parametrize("first, more, chunk, pause", [
     (40_000, 100_000, 10_000, 0),
     pytest.param(1_000_000, 49_000_000, 500_000, 10, marks=pytest.mark.long)])
-def test_soak(new_sandbox, first, more, chunk, pause):
+def test_soak(new_sandbox, figures, first, more, chunk, pause):
     sandbox = new_sandbox("workers = 2;")
     values = ", ".join(f"('d{number:07}.example{number % 10}.net')" for number in range(PRESENT))
     sandbox.sql(f"INSERT INTO domain (name) VALUES {values}")
@@ -145,7 +145,7 @@ def test_soak(new_sandbox, first, more, chunk, pause):
     before = _measure(sandbox)
     lookups, temporary = _go_through(sandbox, more, chunk, pause)
     after = _measure(sandbox)
-    print(f"before {before}\nafter  {after}\n{lookups} lookups, and {temporary} temporary answers")
+    figures(f"before {before}, after {after}, {lookups} lookups and {temporary} temporary answers")
     assert set(after) == set(before), "a process has been replaced"
     for pid, (descriptors, memory) in after.items():
         assert descriptors == before[pid][0], (processes.title(pid), before[pid], after[pid])
