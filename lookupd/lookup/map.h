@@ -32,7 +32,10 @@ struct map {
     /* Of all that decides which rows a copy of it holds: a copy of other rows is not answered from.
      */
     unsigned char fingerprint[MAP_FINGERPRINT];
-    bool stuck; /* its last query waited so long for something that it failed, or waits now */
+    /* Its last query took long, however it ended. */
+    bool slow;
+    /* It waited so long that it failed, or was slow where others are quick, or is under way. */
+    bool stuck;
     /* The last fault of the query that was logged: it comes again with every lookup. */
     unsigned said_number;
     uint64_t said; /* monotonic nanoseconds */

@@ -1,6 +1,7 @@
 """What becomes of lookups when something is wrong with the database: temporary, never "not found",
 in time; and live again by itself."""
 
+import collections
 import os
 import re
 import signal
@@ -280,6 +281,8 @@ maps = {
   routes = { keys = "exact"; value = "route"; query = "SELECT k, v FROM many WHERE k IN (:key)"; };
   broken = { keys = "exact"; query = "SELECT nothing, v FROM nowhere WHERE k IN (:key)"; };
   three  = { keys = "exact"; query = "SELECT k, v, 1 FROM many WHERE k IN (:key)"; };
+  slow   = { keys = "exact"; query = "SELECT k, CONCAT(v, SLEEP(0.5)) FROM many WHERE k IN (:key)"; };
+  slow_2 = { keys = "exact"; query = "SELECT k, CONCAT(v, SLEEP(0.5)) FROM many WHERE k IN (:key)"; };
 };
 """
 
@@ -370,6 +373,33 @@ def test_strange_keys_do_not_disturb_others(custom):
                 assert answer[0] in (TEMP, NOTFOUND)
             else:
                 assert answer == (OK, "yes")
+
+
+def test_slow_maps_do_not_hold_up_others(custom):
+    """Two maps whose queries take long, two connections: a quick one waits for neither."""
+    answered, stopped = collections.Counter(), threading.Event()
+
+    def ask(name):
+        with custom.socketmap() as client:
+            while not stopped.is_set():
+                client.query(name, "one")
+                answered[name] += 1
+
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in ("slow", "slow_2") * 2]
+    with custom.socketmap() as client:
+        assert client.query("single", "one") == (OK, "x")
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(answered) == 2, 10, what="answers of both")
+            begun = time.monotonic()
+            for _ in range(10):
+                assert client.query("single", "one") == (OK, "x")
+            assert time.monotonic() - begun < 2.5  # each waited for 0.5 to 1 s
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join(10)
 
 
 def test_no_address_in_the_log(custom):
