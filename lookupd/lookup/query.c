@@ -87,10 +87,18 @@ static bool is_keyword(const char *word, size_t len, const char *keyword)
 struct around {
     char before;   /* the last character that means something; any letter: a word or a text */
     bool after_in; /* and that was the word IN */
+    bool outside;  /* and a parenthesis here would be that of a part of a UNION, or of all */
     bool after_list;
-    size_t depth;
-    uint64_t lists; /* a bit for each open parenthesis, the innermost lowest: it is that of an IN */
+    /* A bit for each open parenthesis, the innermost lowest: it is that of an IN; it is neither of
+     * a part of a UNION nor of all. */
+    uint64_t lists, inner;
 };
+
+static bool is_set_word(const char *word, size_t len)
+{
+    return is_keyword(word, len, "UNION") || is_keyword(word, len, "ALL") ||
+           is_keyword(word, len, "EXCEPT") || is_keyword(word, len, "INTERSECT");
+}
 
 /* Takes what is no list and no comment. NULL, or what is wrong. */
 static const char *take_token(struct around *around, const char *token, size_t len)
@@ -100,19 +108,20 @@ static const char *take_token(struct around *around, const char *token, size_t l
     bool is_name = around->before == '.' || around->before == '@';
     if (c == '(') {
         around->lists = around->lists << 1 | around->after_in;
-        around->depth++;
-    } else if (c == ')' && around->depth > 0) {
+        around->inner = around->inner << 1 | !around->outside;
+    } else if (c == ')') {
         around->lists >>= 1;
-        around->depth--;
+        around->inner >>= 1;
     }
     around->after_in = !is_name && is_keyword(token, len, "IN");
+    around->outside = around->inner == 0 && !is_name && (c == '(' || is_set_word(token, len));
     around->after_list = false;
     around->before = c;
     if (is_sql_word(c))
         around->before = 'a';
     if (list && c != ',' && c != ')')
         return "a list of keys stands alone between \"(\" or \",\" and \",\" or \")\"";
-    if (around->depth == 0 && !is_name &&
+    if (around->inner == 0 && !is_name &&
         (is_keyword(token, len, "LIMIT") || is_keyword(token, len, "FETCH")))
         return "one query is for the keys of many lookups, and LIMIT would cut some of them off";
     return NULL;
@@ -162,7 +171,7 @@ struct query *query_parse(const char *sql, enum keys_kind keys, char *error, siz
 
     const char *begin = query->sql;
     const char *p = begin;
-    struct around around = {.before = '\0'};
+    struct around around = {.outside = true};
     while (*p) {
         if (isspace((unsigned char)*p) || is_comment(p)) {
             p += token_length(p);

@@ -84,12 +84,17 @@ Test(query, what_is_right_for_one_key_only_is_refused)
     refuse("SELECT k, v FROM t WHERE k IN (:key) LIMIT 1", KEYS_EXACT, "LIMIT");
     refuse("SELECT k, v FROM t WHERE k IN (:key)/**/limit 1", KEYS_EXACT, "LIMIT");
     refuse("SELECT k, v FROM t WHERE k IN (:key) FETCH FIRST 1 ROWS ONLY", KEYS_EXACT, "LIMIT");
+    refuse("((SELECT k, v FROM t WHERE k IN (:key) LIMIT 1))", KEYS_EXACT, "LIMIT");
+    refuse("SELECT k, v FROM t WHERE k IN (:key) UNION ALL (SELECT k, v FROM u LIMIT 1)",
+           KEYS_EXACT, "LIMIT");
 
     static const char *const right[] = {
         "SELECT k, v FROM t WHERE k in(:key)",
         "SELECT k, v FROM t WHERE k IN /* :x */ ( -- :y\n :key )",
         "SELECT k, v FROM t WHERE k IN ('limit', :key, F('a', (1)), :key) AND `limit` AND t.limit",
         "SELECT k, (SELECT h FROM x WHERE x.k = t.k LIMIT 1) FROM t WHERE (1 AND (k IN (:key)))",
+        "(SELECT k, ((SELECT h FROM x LIMIT 1)) FROM t WHERE k IN (:key)) UNION (SELECT 1, 2)",
+        "SELECT DISTINCT (SELECT h FROM x LIMIT 1), v FROM t WHERE k IN (:key)",
         "SELECT k, no_limit FROM \xc3\xbclimit WHERE k IN (:key) AND @limit <> limits",
         "SELECT k, v FROM t WHERE k IN (((((((((((((1)))))))))))), :key)",
     };
