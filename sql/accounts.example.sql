@@ -15,12 +15,13 @@ SET DEFAULT ROLE lookupd_reader FOR lookupd@localhost;
 -- SET DEFAULT ROLE lookupd_reader FOR lookupd@'192.0.2.10';
 
 -- An importer: one account and one row in source for each name server that it reads. The account's
--- name is what binds it to its rows; whoever has it can touch no others.
+-- name is what binds it to its rows; whoever has it can touch no others. Without its row in source it
+-- would be taken for a person's: the row comes before the role, and goes after it.
 CREATE USER IF NOT EXISTS importer_ns2@localhost IDENTIFIED VIA unix_socket;
-GRANT lookupd_importer TO importer_ns2@localhost;
-SET DEFAULT ROLE lookupd_importer FOR importer_ns2@localhost;
 INSERT INTO source (name, account, note) VALUES ('bind:ns2', 'importer_ns2', 'secondary zones of ns2')
   ON DUPLICATE KEY UPDATE account = VALUES(account);
+GRANT lookupd_importer TO importer_ns2@localhost;
+SET DEFAULT ROLE lookupd_importer FOR importer_ns2@localhost;
 
 -- People. One account for each: history says who it was.
 CREATE USER IF NOT EXISTS olga@localhost IDENTIFIED VIA unix_socket;  -- domains, recipients, aliases, access

@@ -943,6 +943,8 @@ BEGIN
   SET NEW.relay = LOWER(NEW.relay);
   IF NEW.tenant = '' THEN
     CALL refuse('tenant is empty: write the tenant''s user name');
+  ELSEIF NEW.tenant REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.tenant), ' has a blank before or after it, or a control character: write the tenant''s user name'));
   ELSEIF NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
   END IF;
@@ -957,6 +959,8 @@ BEGIN
   SET NEW.relay = LOWER(NEW.relay);
   IF NEW.tenant = '' THEN
     CALL refuse('tenant is empty: write the tenant''s user name');
+  ELSEIF NEW.tenant REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.tenant), ' has a blank before or after it, or a control character: write the tenant''s user name'));
   ELSEIF NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
   END IF;
@@ -1114,7 +1118,9 @@ BEGIN
   END IF;
   SET NEW.name = name_fold(NEW.name), NEW.relay = LOWER(NULLIF(NEW.relay, '')), NEW.route = NULLIF(NEW.route, ''),
       NEW.owner = NULLIF(NEW.owner, ''), NEW.note = NULLIF(NEW.note, ''), NEW.source = NULLIF(NEW.source, '');
-  IF NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
+  IF NEW.owner REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.owner), ' has a blank before or after it, or a control character: owner is the user name of a tenant'));
+  ELSEIF NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
   END IF;
   IF acting IS NULL THEN
@@ -1157,6 +1163,8 @@ BEGIN
     CALL refuse('recipients is ''any'' or ''listed''');
   ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
+  ELSEIF NOT (NEW.owner <=> OLD.owner) AND NEW.owner REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.owner), ' has a blank before or after it, or a control character: owner is the user name of a tenant'));
   ELSEIF NOT (NEW.relay <=> OLD.relay) AND NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
   END IF;

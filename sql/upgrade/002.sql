@@ -215,6 +215,38 @@ BEGIN
 END//
 
 CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER relay_tenant_before_insert BEFORE INSERT ON relay_tenant FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('relays belong to people: an importer''s account may not change them');
+  END IF;
+  SET NEW.relay = LOWER(NEW.relay);
+  IF NEW.tenant = '' THEN
+    CALL refuse('tenant is empty: write the tenant''s user name');
+  ELSEIF NEW.tenant REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.tenant), ' has a blank before or after it, or a control character: write the tenant''s user name'));
+  ELSEIF NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
+    CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+TRIGGER relay_tenant_before_update BEFORE UPDATE ON relay_tenant FOR EACH ROW
+BEGIN
+  IF acting_source() IS NOT NULL THEN
+    CALL refuse('relays belong to people: an importer''s account may not change them');
+  END IF;
+  SET NEW.relay = LOWER(NEW.relay);
+  IF NEW.tenant = '' THEN
+    CALL refuse('tenant is empty: write the tenant''s user name');
+  ELSEIF NEW.tenant REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.tenant), ' has a blank before or after it, or a control character: write the tenant''s user name'));
+  ELSEIF NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
+    CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
+  END IF;
+END//
+
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
 TRIGGER source_before_insert BEFORE INSERT ON source FOR EACH ROW
 BEGIN
   IF acting_source() IS NOT NULL THEN
@@ -317,7 +349,9 @@ BEGIN
   END IF;
   SET NEW.name = name_fold(NEW.name), NEW.relay = LOWER(NULLIF(NEW.relay, '')), NEW.route = NULLIF(NEW.route, ''),
       NEW.owner = NULLIF(NEW.owner, ''), NEW.note = NULLIF(NEW.note, ''), NEW.source = NULLIF(NEW.source, '');
-  IF NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
+  IF NEW.owner REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.owner), ' has a blank before or after it, or a control character: owner is the user name of a tenant'));
+  ELSEIF NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
   END IF;
   IF acting IS NULL THEN
@@ -360,6 +394,8 @@ BEGIN
     CALL refuse('recipients is ''any'' or ''listed''');
   ELSEIF COALESCE(NEW.enabled, 2) NOT IN (0, 1) THEN
     CALL refuse('enabled is TRUE or FALSE');
+  ELSEIF NOT (NEW.owner <=> OLD.owner) AND NEW.owner REGEXP '\\A[[:space:]]|[[:space:]]\\z|[[:cntrl:]]' THEN
+    CALL refuse(CONCAT(quoted(NEW.owner), ' has a blank before or after it, or a control character: owner is the user name of a tenant'));
   ELSEIF NOT (NEW.relay <=> OLD.relay) AND NEW.relay IS NOT NULL AND NOT EXISTS (SELECT 1 FROM relay WHERE name = NEW.relay) THEN
     CALL refuse(CONCAT('there is no relay ', quoted(NEW.relay), ': the table relay shows them'));
   END IF;

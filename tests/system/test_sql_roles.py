@@ -164,6 +164,16 @@ def test_a_tenant_changes_no_more(root, tenant):
     assert (rows(root, "SELECT * FROM domain ORDER BY name"), rows(root, "SELECT * FROM recipient ORDER BY address")) == before
 
 
+def test_a_tenant_is_written_whole(root):
+    """As from a file with the line ends of another system: he would see nothing, and nobody say why."""
+    run(root, "INSERT INTO domain (name) VALUES ('a.example')", "INSERT INTO relay (name, nexthop) VALUES ('hq', '[a.example]')",
+        "INSERT INTO relay_tenant (relay, tenant) VALUES ('hq', 'tina')")
+    for name in ("tina\r", "tina ", "\ttina"):
+        for statement in ("UPDATE domain SET owner = %s", "INSERT INTO domain (name, owner) VALUES ('b.example', %s)",
+                          "UPDATE relay_tenant SET tenant = %s", "INSERT INTO relay_tenant (relay, tenant) VALUES ('hq', %s)"):
+            assert "has a blank before or after it, or a control character" in refused(root, statement, (name,))
+
+
 def test_a_user_name_is_taken_whole(mariadb, root, tenant):
     """tina@evil is not tina, whatever stands before the first @."""
     run(root, "CREATE OR REPLACE USER `tina@evil`@localhost", "GRANT lookupd_tenant TO `tina@evil`@localhost",
