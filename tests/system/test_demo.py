@@ -32,7 +32,10 @@ def test_demo():
             r"1 with a journal ahead of the file.* 1 new, .*"
             r"carol@sender.test> 250 2.1.0 Ok RCPT TO:<info@lists.example.org> 250 .*"
             r"SET enabled = 0 .*dave@sender.test> 250 2.1.0 Ok RCPT TO:<info@lists.example.org> 554 ",
-            r"lists.example.org NULL relay: 0 bind:ns2 root@localhost "):
+            r"lists.example.org NULL relay: 0 bind:ns2 root@localhost .*"
+            r"\$ kill \d+ .*erin@sender.test> 250 2.1.0 Ok RCPT TO:<user@example.com> 250 2.1.5 Ok DATA 250 .*"
+            r"frank@sender.test> 250 2.1.0 Ok RCPT TO:<user@new.example> 451 .*warning: answering from the snapshot of .*"
+            r"grace@sender.test> 250 2.1.0 Ok RCPT TO:<user@new.example> 250 "):
         assert re.search(part, said), done.stdout
     assert not [left for pid in set(all_pids()) - pids if "lookupd-demo" in (left := title(pid))]
     assert not {name for name in set(os.listdir("/tmp")) - before if name.startswith("lookupd-demo")}
