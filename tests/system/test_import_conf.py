@@ -81,6 +81,11 @@ def test_the_units_as_shipped(folder):
     user = cron_command()[1]
     assert f"User={user}\n" in read("conf", "systemd", "lookupd-import.service")
     assert f" /run/lookupd-import 0750 {user} {user} " in read("conf", "systemd", "lookupd-import.tmpfiles.conf")
+    # what root writes for the importer is in a folder of root's, which the importer can read
+    for name in (("import", "import.conf"), ("bind", "named.conf.local")):
+        folders = set(re.findall(r"(/var/lib/[\w-]+)/zones", read("conf", *name)))
+        assert folders == {"/var/lib/lookupd-import"}, name
+    assert "d /var/lib/lookupd-import 0755 root root " in read("conf", "systemd", "lookupd-import.tmpfiles.conf")
     assert "RuntimeDirectory=lookupd-import\n" in read("conf", "systemd", "lookupd-import.service")
     out = subprocess.run([PROGRAM, "-T", "-c", os.path.join(ROOT, "conf", "import", "import.conf")],
                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=True).stdout
