@@ -146,6 +146,10 @@ static void on_parent(evutil_socket_t fd, short what, void *context)
     event_del(&worker->parent);
     log_warning("worker %d: the parent process has gone: stopping", worker->start->number);
     stop(worker);
+    /* Nobody takes the clients that come now: they are to know at once, and another lookupd is to
+     * have the addresses. */
+    listeners_hold(worker->start->listeners);
+    listeners_close(worker->start->listeners, false);
 }
 
 static bool set_up(struct worker *worker)

@@ -145,6 +145,36 @@ def test_parent_killed_under_load(site):
     stream.check(lost=None, refused=None)
 
 
+def test_parent_killed_while_lookups_wait(site):
+    """Workers that still answer what was asked take nobody: who comes is refused, and does not wait for
+    their end."""
+    site.stop_lookupd()
+    site.write_conf("workers = 2; deadline = 20.0;")
+    site.start_lookupd()
+
+    def refused():
+        try:
+            site.socketmap().close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    try:
+        with site.connect() as connection, connection.cursor() as cursor, site.socketmap() as client:
+            cursor.execute("LOCK TABLES domain WRITE")
+            client.send(SocketmapClient.request("relay_domains", "d1.example.com"))
+            wait_until(lambda: site.sql("SELECT 1 FROM information_schema.PROCESSLIST WHERE"
+                                        " user = 'lookupd' AND state LIKE 'Waiting for table%'"))
+            site.lookupd.kill()
+            site.lookupd.wait(5)
+            wait_until(refused, 10, what="a client is refused")
+            cursor.execute("UNLOCK TABLES")
+            assert client.answer() == (OK, "d1.example.com")
+    finally:
+        site.write_conf(SANDBOX_SETTINGS)
+        site.start_lookupd()
+
+
 @pytest.mark.parametrize("what", ["the queries", "a new configuration"])
 def test_parent_killed_during_a_check(site, what):
     """What checks queries or a configuration, and may have to wait, holds no socket of clients: they
