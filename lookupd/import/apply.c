@@ -166,7 +166,7 @@ void apply_close(struct apply *apply)
 
 struct reading {
     struct plan_state *state;
-    size_t room, fenced_room;
+    size_t room;
 };
 
 static const char *copy(struct reading *reading, const char *const *values,
@@ -214,23 +214,28 @@ static bool read_claim(const char *const *values, const unsigned long *lengths, 
     return good;
 }
 
-static bool read_fence(const char *const *values, const unsigned long *lengths, void *context)
+/* A list of names that grows. */
+struct names {
+    struct plan_state *state;
+    const char ***list;
+    size_t *count, room;
+};
+
+static bool read_name(const char *const *values, const unsigned long *lengths, void *context)
 {
-    struct reading *reading = context;
-    struct plan_state *state = reading->state;
-    if (state->fenced_count == reading->fenced_room) {
-        size_t room = reading->fenced_room ? 2 * reading->fenced_room : 64;
-        const char **list = reallocarray(state->fenced, room, sizeof *list);
+    struct names *names = context;
+    if (*names->count == names->room) {
+        size_t room = names->room ? 2 * names->room : 64;
+        const char **list = reallocarray(*names->list, room, sizeof *list);
         if (list == NULL)
             return false;
-        state->fenced = list;
-        reading->fenced_room = room;
+        *names->list = list;
+        names->room = room;
     }
-    bool good = true;
-    const char *name = copy(reading, values, lengths, 0, &good);
-    if (good)
-        state->fenced[state->fenced_count++] = name;
-    return good;
+    const char *name = plan_state_text(names->state, values[0], lengths[0]);
+    if (name)
+        (*names->list)[(*names->count)++] = name;
+    return name != NULL;
 }
 
 static bool read_clock(const char *const *values, const unsigned long *lengths, void *context)
@@ -298,6 +303,8 @@ static bool read_all(struct apply *apply, const struct plan_verdicts *verdicts,
 {
     MYSQL *mysql = apply->mysql;
     struct reading reading = {.state = state};
+    struct names fenced = {.state = state, .list = &state->fenced, .count = &state->fenced_count};
+    struct names relays = {.state = state, .list = &state->relays, .count = &state->relay_count};
     const char *const source[] = {apply->conf->source, apply->conf->source};
     /* names with @ are addresses: what people had set on recipients is kept there too; gone_since
      * has whole seconds */
@@ -335,7 +342,10 @@ static bool read_all(struct apply *apply, const struct plan_verdicts *verdicts,
            sqlrun_query(mysql,
                         "SELECT name FROM domain WHERE name LIKE '.%' AND enabled = 0 "
                         "ORDER BY name",
-                        NULL, 0, read_fence, &reading, fault);
+                        NULL, 0, read_name, &fenced, fault) &&
+           (apply->conf->hint_relays == NULL ||
+            sqlrun_query(mysql, "SELECT name FROM relay ORDER BY name", NULL, 0, read_name, &relays,
+                         fault));
 }
 
 bool apply_read(struct apply *apply, const struct plan_verdicts *verdicts, struct plan_state *state,

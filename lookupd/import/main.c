@@ -198,6 +198,24 @@ static void tell_passed(const struct plan *plan)
                     plan->changes[i].heir);
 }
 
+/* Mail of these is refused, or goes another way than their zones say, for want of a row. */
+static void tell_relays(const struct plan *plan)
+{
+    size_t shown = 0, missing = plan->note_counts[PLAN_RELAY_MISSING];
+    for (size_t i = 0; i < plan->note_count && shown < UNREAD_SHOWN; i++) {
+        const struct plan_note *note = &plan->notes[i];
+        if (note->kind != PLAN_RELAY_MISSING)
+            continue;
+        fprintf(stderr,
+                "lookupd-import: %s asks for the relay %s, which the table relay does not have\n",
+                note->name, note->our_relay);
+        shown++;
+    }
+    if (missing > shown)
+        fprintf(stderr, "lookupd-import: and %zu more ask for such a relay (--dry-run)\n",
+                missing - shown);
+}
+
 static int report_all(struct session *session, const char *outcome)
 {
     const struct options *options = session->options;
@@ -223,6 +241,7 @@ static int report_all(struct session *session, const char *outcome)
         say_error(text);
     } else if (!options->dry_run) {
         tell_passed(session->plan);
+        tell_relays(session->plan);
         log_info("run %llu of %s: %zu zones, %zu not read; %zu domains new, %zu changed, %zu "
                  "deleted, %zu passed on, %zu newly gone",
                  (unsigned long long)session->run.id, session->conf->source, session->run.zones,

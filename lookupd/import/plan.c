@@ -45,6 +45,7 @@ void plan_state_clear(struct plan_state *state)
     }
     free(state->list);
     free(state->fenced);
+    free(state->relays);
     *state = (struct plan_state){.list = NULL};
 }
 
@@ -152,6 +153,14 @@ static const char *fence_of(const struct plan_state *state, const char *name)
     return NULL;
 }
 
+/* True when a hint names a relay that nobody has made. */
+static bool lacks_relay(const struct plan_state *state, const struct verdict *verdict)
+{
+    return verdict->relay != NULL &&
+           (state->relay_count == 0 || bsearch(verdict->relay, state->relays, state->relay_count,
+                                               sizeof *state->relays, compare_texts) == NULL);
+}
+
 static void count_row(struct making *making, bool any)
 {
     making->plan->imported++;
@@ -185,6 +194,7 @@ static void plan_row_there(struct making *making, const struct plan_claim *claim
                            const struct verdict *verdict, bool *rerouted)
 {
     const char *fence = fence_of(making->state, claim->name);
+    bool lacks = lacks_relay(making->state, verdict);
     if (fence && (!claim->row || is_ours(making, claim)))
         add_note(making, PLAN_ROW_FENCED, claim, verdict)->fence = fence;
     if (is_ours(making, claim)) {
@@ -192,6 +202,10 @@ static void plan_row_there(struct making *making, const struct plan_claim *claim
         if (same_text(claim->row_route, verdict->route) &&
             same_text(claim->row_relay, verdict->relay))
             return;
+        if (lacks) {
+            add_note(making, PLAN_RELAY_MISSING, claim, verdict);
+            return;
+        }
         struct plan_change *change = add_change(making, PLAN_UPDATE, claim, verdict);
         change->old_route = claim->row_route;
         change->old_relay = claim->row_relay;
@@ -202,6 +216,8 @@ static void plan_row_there(struct making *making, const struct plan_claim *claim
         if (!same_way(claim->row_route, claim->row_relay, verdict->route, verdict->relay))
             add_note(making, claim->row_source ? PLAN_ROW_OF_OTHER : PLAN_ROW_OF_PEOPLE, claim,
                      verdict);
+    } else if (!fence && lacks) {
+        add_note(making, PLAN_RELAY_MISSING, claim, verdict);
     } else if (!fence) {
         struct plan_change *change = add_change(making, PLAN_INSERT, claim, verdict);
         change->new_route = verdict->route;
@@ -369,6 +385,7 @@ const char *plan_note_word(enum plan_disagreement kind)
         [PLAN_ROW_NOT_LISTED] = "mx-does-not-list-us",
         [PLAN_ROW_WE_ARE_BEST] = "we-are-best-mx",
         [PLAN_ROW_MISSING] = "no-usable-target",
+        [PLAN_RELAY_MISSING] = "no-such-relay",
     };
     return words[kind];
 }

@@ -43,6 +43,9 @@ struct plan_state {
      * strcmp() order. */
     const char **fenced;
     size_t fenced_count;
+    /* Rows of the table relay, where zones may ask for one. In strcmp() order. */
+    const char **relays;
+    size_t relay_count;
     time_t now;               /* of the database's clock, which gone_since is of too */
     time_t last_run;          /* when the last accepted run began; 0: there was none */
     struct plan_text *memory; /* owns the texts */
@@ -81,6 +84,7 @@ enum plan_disagreement {
     PLAN_ROW_NOT_LISTED,  /* a row of people whose zone is here, and whose MX does not list us */
     PLAN_ROW_WE_ARE_BEST, /* a row where we are the best MX */
     PLAN_ROW_MISSING,     /* its MX lists us, and it is not in the tables: nowhere to relay to */
+    PLAN_RELAY_MISSING,   /* its zone asks for a relay that is not there: the row stays as it is */
     PLAN_DISAGREEMENTS
 };
 struct plan_note {

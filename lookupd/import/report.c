@@ -102,6 +102,11 @@ static void print_note(const struct plan_note *note, FILE *out)
         fprintf(out, "# %s  names this host as MX, and has no better one to relay to (%s)\n",
                 note->name, verdict_reason_word(note->reason));
         break;
+    case PLAN_RELAY_MISSING:
+        fprintf(out, "# %s  asks for the relay %s, which the table relay does not have: %s\n",
+                note->name, note->our_relay,
+                note->row_source ? "its row stays as it is" : "not imported");
+        break;
     case PLAN_DISAGREEMENTS:
         break;
     }
@@ -209,6 +214,9 @@ void report_summary(const struct report *report, FILE *out)
                 plan->note_counts[PLAN_ROW_OF_OTHER], plan->note_counts[PLAN_ROW_FENCED],
                 plan->note_counts[PLAN_ROW_NOT_LISTED], plan->note_counts[PLAN_ROW_WE_ARE_BEST],
                 plan->note_counts[PLAN_ROW_MISSING]);
+    if (plan->note_counts[PLAN_RELAY_MISSING])
+        fprintf(out, "%-11s%zu ask for a relay that is not in the table relay\n", "",
+                plan->note_counts[PLAN_RELAY_MISSING]);
     fprintf(out, "%-11s%zu of %zu imported domains accept any recipient\n", "recipients",
             plan->accept_any, plan->imported);
     fprintf(out, "%-11s%s, in %.2f s\n", "run", report->outcome, report->seconds);

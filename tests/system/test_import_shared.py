@@ -112,13 +112,15 @@ def test_a_relay_that_nobody_made(sandbox, root, sites):
     other.write_list()
     ours.write_conf('relay_form = "hosts";')
     ours.run()
-    other.run()
+    said = "asks for the relay later, which the table relay does not have"
+    assert other.run() == ("", "")
     assert one(root, "SELECT relay FROM import_claim WHERE source = 'bind:ns1'") == "later"
     ours.drop("a.example")
     ours.run("--force")
     here = ("relay:[mail.a.example]:25", None, "bind:ns1")
     assert one(root, "SELECT route, relay, source FROM domain") == here
-    assert other.run() == ("", "")
+    assert other.run() == ("", f"lookupd-import: a.example {said}\n")
+    assert f"# a.example  {said}: its row stays as it is\n" in other.run("--dry-run")[0]
     assert one(root, "SELECT route, relay, source FROM domain") == here
     run(root, "INSERT INTO relay (name, nexthop) VALUES ('later', '[10.0.0.7]:25')")
     other.run()

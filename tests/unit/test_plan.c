@@ -12,6 +12,7 @@
 static struct importconf conf;
 static struct plan_claim claims[400];
 static const char *fences[4];
+static const char *relays[] = {"hq", "lab"};
 static struct plan_state state;
 static struct verdict verdicts[400];
 static struct verdict unlisted; /* what find() says */
@@ -29,7 +30,8 @@ static void begin(void)
                                .hold = (int)DAY,
                                .max_delete_percent = 10,
                                .recipients = IMPORT_RECIPIENTS_ANY};
-    state = (struct plan_state){.list = claims, .fenced = fences, .now = NOW};
+    state = (struct plan_state){
+        .list = claims, .fenced = fences, .relays = relays, .relay_count = 2, .now = NOW};
     rules = (struct plan_verdicts){.list = verdicts, .find = find};
     unlisted = (struct verdict){.kind = VERDICT_NOT, .reason = RULE_NOT_OURS};
 }
@@ -144,6 +146,22 @@ Test(plan, a_hint_has_a_relay_and_no_route)
     expect("claim-route a.example");
     cr_expect_str_eq(plan->changes[0].new_relay, "hq");
     cr_expect_eq(plan->rerouted, 1);
+}
+
+/* The row stays, and does not count for the valve at each run from then on. */
+Test(plan, a_hint_for_a_relay_that_nobody_made)
+{
+    struct verdict *verdict = add_verdict("a.example", NULL);
+    verdict->relay = "later";
+    expect("claim a.example | no-such-relay a.example");
+    struct plan_claim *claim = add_claim("a.example", NULL);
+    claim->relay = "later";
+    claim->row_route = "relay:";
+    expect(" | no-such-relay a.example");
+    cr_expect_eq(plan->rerouted, 0);
+    cr_expect_eq(plan->imported, 1);
+    claim->row_source = NULL;
+    expect(" | row-of-people a.example");
 }
 
 Test(plan, gone_is_marked_and_held)
