@@ -458,6 +458,8 @@ BEGIN
       RETURN CONCAT(quoted(item), ': :include: and the like cannot stand in goto, only addresses');
     ELSEIF item NOT LIKE '%@%' THEN
       RETURN CONCAT(quoted(item), ' in goto has no @: write a whole address, as in info@example.com');
+    ELSEIF item LIKE '@%' AND given NOT REGEXP '\\A@[^@", ]*[ ,]*\\z' THEN
+      RETURN CONCAT(quoted(given), ' has an @ with nothing before it: a domain in goto, for the same user there, must stand alone');
     END IF;
     SET name_part = SUBSTRING_INDEX(item, '@', -1);
     SET text = IF(name_part LIKE '.%', CONCAT(quoted(item), ' in goto has a dot after the @'),

@@ -85,6 +85,38 @@ void decision_row(struct decision *decision, const struct map *map, size_t candi
         decision->conflict = true;
 }
 
+/*
+ * Postfix puts the local part of what it asked for before a value that begins with '@', whatever
+ * follows (mail_addr_map()): of "@d, x@d" it makes one recipient, "user@d, x"@d. Elsewhere in a
+ * list "@d" is an address without a local part.
+ */
+static bool has_domain_in_list(const char *value)
+{
+    bool quoted = false, part_begins = true, has_at = false;
+    if (value[0] == '@') {
+        size_t domain = 1 + strcspn(value + 1, "@\", ");
+        return domain == 1 || value[domain + strspn(value + domain, " ,")] != '\0';
+    }
+    for (const char *p = value; *p != '\0'; p++) {
+        if (*p == '"') {
+            quoted = !quoted;
+        } else if (quoted) {
+            if (*p == '\\' && p[1] != '\0')
+                p++;
+        } else if (*p == '@') {
+            if (part_begins || (has_at && p[-1] == ' '))
+                return true;
+            has_at = true;
+        } else if (*p == ',') {
+            part_begins = true;
+            has_at = false;
+            continue;
+        }
+        part_begins = part_begins && *p == ' ';
+    }
+    return false;
+}
+
 /* NULL when the value may be sent, else what is wrong with it. */
 static const char *value_fault(const struct decision *decision, const struct map *map)
 {
@@ -99,6 +131,8 @@ static const char *value_fault(const struct decision *decision, const struct map
             return "control character in value";
     if (u8_check((const uint8_t *)decision->value, decision->len) != NULL)
         return "value is not UTF-8";
+    if (map->value == VALUE_ADDRESSES && has_domain_in_list(decision->value))
+        return "a domain without a user among other addresses";
     if (map->value == VALUE_ROUTE)
         return route_check(decision->value, decision->len, map->transports);
     return NULL;

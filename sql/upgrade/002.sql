@@ -92,6 +92,50 @@ BEGIN
   RETURN CONCAT(quoted(given), ' is not a domain: write it as in example.com');
 END//
 
+-- Where an alias goes: addresses, or @domain for the same user there, parted by commas or blanks.
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+FUNCTION goto_error(given VARCHAR(2100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
+RETURNS VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+DETERMINISTIC NO SQL SQL SECURITY INVOKER
+BEGIN
+  DECLARE rest, item, name_part, text VARCHAR(2100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+  SET rest = REGEXP_REPLACE(given, '\\A[ ,]+', '');
+  IF rest = '' THEN
+    RETURN 'goto is empty: write where the mail goes, as in a@example.net, b@example.net';
+  ELSEIF CHAR_LENGTH(given) > 2000 THEN
+    RETURN 'goto has more than 2000 characters: write a list server''s address instead';
+  ELSEIF given REGEXP '[[:cntrl:]]' THEN
+    RETURN 'goto has a control character (tab, line end) in it: write addresses parted by commas';
+  END IF;
+  WHILE rest <> '' DO
+    SET item = REGEXP_SUBSTR(rest, '\\A(?:"(?:[^"\\\\]|\\\\.)*"|[^" ,])+');
+    IF item = '' THEN
+      RETURN CONCAT(quoted(rest), ' has a quote without end');
+    END IF;
+    IF item REGEXP '\\A"?\\|' THEN
+      RETURN CONCAT(quoted(item), ': a command cannot stand in goto, only addresses');
+    ELSEIF item REGEXP '\\A"?/' THEN
+      RETURN CONCAT(quoted(item), ': a file cannot stand in goto, only addresses');
+    ELSEIF item LIKE ':%' THEN
+      RETURN CONCAT(quoted(item), ': :include: and the like cannot stand in goto, only addresses');
+    ELSEIF item NOT LIKE '%@%' THEN
+      RETURN CONCAT(quoted(item), ' in goto has no @: write a whole address, as in info@example.com');
+    ELSEIF item LIKE '@%' AND given NOT REGEXP '\\A@[^@", ]*[ ,]*\\z' THEN
+      RETURN CONCAT(quoted(given), ' has an @ with nothing before it: a domain in goto, for the same user there, must stand alone');
+    END IF;
+    SET name_part = SUBSTRING_INDEX(item, '@', -1);
+    SET text = IF(name_part LIKE '.%', CONCAT(quoted(item), ' in goto has a dot after the @'),
+                  COALESCE(name_error(name_part),
+                           IF(item LIKE '@%', NULL,
+                              local_error(LOWER(LEFT(item, CHAR_LENGTH(item) - CHAR_LENGTH(name_part) - 1))))));
+    IF text IS NOT NULL THEN
+      RETURN text;
+    END IF;
+    SET rest = REGEXP_REPLACE(SUBSTRING(rest, CHAR_LENGTH(item) + 1), '\\A[ ,]+', '');
+  END WHILE;
+  RETURN NULL;
+END//
+
 CREATE OR REPLACE DEFINER = lookupd_definer@localhost
 FUNCTION service_json(answering VARCHAR(10) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin,
                       note VARCHAR(255) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)

@@ -148,3 +148,26 @@ Test(decision, extension_is_carried_over)
     found(&aliases, "a+Ext@x", ROWS({2, "a@x"}));
     found(&plain, "a@x", ROWS({1, "a@x"}));
 }
+
+/* Postfix 3.7 made the right recipients of the good ones, and of the bad ones some that nobody
+ * knows. */
+Test(decision, a_domain_stands_alone)
+{
+    static const char *const good[] = {
+        "@d.example",    "@d.example ",       "@d.example,",      "a@b, c@d",        "a@b c@d",
+        "\"a, @b\"@c",   "\"a\\\", @b\"@c",   "user @ d.example", "user @d.example", "user",
+        "<a@b.example>", "A B <a@b.example>", "a@b,,c@d",         "\"@\"@d.example",
+    };
+    static const char *const bad[] = {
+        "@",           "@d.example, x@d", "@d.example x@d", "@d.example@e", "@d.example\"a\"@e",
+        " @d.example", ",@d.example",     "x@d, @d",        "x@d,@d",       "x@d @d",
+        "x,  @d",      "\"x\"@d, @e",     "@d, @e",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        found(&aliases, good[i], ROWS({0, good[i]}));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ends(&aliases, LOOKUP_TEMPORARY, ROWS({0, bad[i]}));
+        found(&plain, bad[i], ROWS({0, bad[i]}));
+    }
+    ends(&aliases, LOOKUP_TEMPORARY, ROWS({2, "@d.example"}, {2, "x@d.example"}));
+}
