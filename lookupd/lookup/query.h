@@ -15,8 +15,8 @@ struct query;
 /*
  * Takes the text apart. Names in quotes, identifiers and comments are left alone. On a fault (an
  * unknown list, a "?" of one's own, no list at all, a list that this kind of key never fills, one
- * elsewhere than in IN (...), a LIMIT) returns NULL and puts a text into error. keys: the lists that such keys have (see
- * query_lists_of()).
+ * elsewhere than in IN (...), a LIMIT) returns NULL and puts a text into error. keys: the lists
+ * that such keys have (see query_lists_of()).
  */
 struct query *query_parse(const char *sql, enum keys_kind keys, char *error, size_t error_size);
 void query_free(struct query *query);
