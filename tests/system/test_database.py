@@ -292,7 +292,8 @@ CUSTOM_ROWS = [
     "('User@D2.example.com', 'mixed')",
     "CREATE TABLE ci (a VARCHAR(200) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY, "
     "v VARCHAR(200))",
-    "INSERT INTO ci VALUES ('müller@d1.example.com', 'ü'), ('user@d1.example.com', 'u')",
+    "INSERT INTO ci VALUES ('müller@d1.example.com', 'ü'), ('user@d1.example.com', 'u'), "
+    "('blank@d1.example.com  ', 'b')",
     "CREATE TABLE many (k VARCHAR(100), v MEDIUMTEXT, KEY (k))",
     "INSERT INTO many VALUES ('one', 'x'), ('same', 'x'), ('same', 'x'), ('two', 'x'), ('two', 'y'), "
     "('null', NULL), ('mixed', NULL), ('mixed', 'v'), ('empty', ''), ('control', 'a\\nb'), "
@@ -327,6 +328,7 @@ def custom():
     ("ci", "müller@d1.example.com", (OK, "ü")),
     ("ci", "muller@d1.example.com", (NOTFOUND, "")),
     ("ci", "USER+x@d1.example.com", (OK, "u")),
+    ("ci", "blank@d1.example.com", (OK, "b")),
     ("single", "one", (OK, "x")),
     ("single", "same", (OK, "x")),
     ("single", "two", TEMP),
