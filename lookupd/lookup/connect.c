@@ -31,7 +31,7 @@ static void set_error(struct connect_error *error, MYSQL *mysql, const char *hos
              error->number);
 }
 
-static void set_options(MYSQL *mysql, const struct conf *conf, const struct credentials *cred)
+static void set_options(MYSQL *mysql, const struct conf *conf)
 {
     unsigned timeout = (unsigned)ceil(conf->database.timeout); /* Connector/C counts seconds */
     unsigned no_infile = 0;
@@ -47,6 +47,11 @@ static void set_options(MYSQL *mysql, const struct conf *conf, const struct cred
     mysql_options(mysql, MYSQL_REPORT_DATA_TRUNCATION, &on);
     mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_optionsv(mysql, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "lookupd");
+}
+
+static void set_tls(MYSQL *mysql, const struct credentials *cred)
+{
+    my_bool on = 1;
 
     if (cred->ssl_ca || cred->ssl_capath || cred->ssl_cert || cred->ssl_key || cred->ssl_cipher)
         mysql_ssl_set(mysql, cred->ssl_key, cred->ssl_cert, cred->ssl_ca, cred->ssl_capath,
@@ -55,8 +60,7 @@ static void set_options(MYSQL *mysql, const struct conf *conf, const struct cred
         mysql_options(mysql, MYSQL_OPT_SSL_CRL, cred->ssl_crl);
     if (cred->tls_version)
         mysql_options(mysql, MARIADB_OPT_TLS_VERSION, cred->tls_version);
-    if (cred->ssl)
-        mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
+    mysql_options(mysql, MYSQL_OPT_SSL_ENFORCE, &on);
     if (cred->ssl_verify_server_cert)
         mysql_options(mysql, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
 }
@@ -164,8 +168,12 @@ static MYSQL *log_in(const char *host, const struct conf *conf, const struct cre
         snprintf(error->text, sizeof error->text, "%s: no memory", host);
         return NULL;
     }
-    set_options(mysql, conf, cred);
+    set_options(mysql, conf);
+    /* Nobody stands between us and a unix socket, and no certificate has a path as its name. */
     bool local = address.kind == ADDRESS_UNIX;
+    bool tls = cred->ssl && !local;
+    if (tls)
+        set_tls(mysql, cred);
     enum mysql_protocol_type protocol = local ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
     mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
     const char *user = cred->user ? cred->user : conf->database.user;
@@ -173,7 +181,7 @@ static MYSQL *log_in(const char *host, const struct conf *conf, const struct cre
                                         conf->database.name, local ? 0 : address.port,
                                         local ? address.host : NULL, 0) != NULL;
     address_clear(&address);
-    if (connected && (!cred->ssl || mysql_get_ssl_cipher(mysql) != NULL))
+    if (connected && (!tls || mysql_get_ssl_cipher(mysql) != NULL))
         return mysql;
     if (!connected) {
         set_error(error, mysql, host);

@@ -16,7 +16,7 @@ struct credentials {
     char *password;      /* NULL: none (unix_socket authentication) */
     char *ssl_ca, *ssl_capath, *ssl_cert, *ssl_key, *ssl_cipher, *ssl_crl, *tls_version;
     bool ssl_verify_server_cert;
-    bool ssl; /* TLS is asked for, by any of these options: a connection without it must fail */
+    bool ssl; /* TLS is asked for, by any of these options: one over TCP without it must fail */
 };
 
 /*

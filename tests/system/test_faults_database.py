@@ -591,6 +591,8 @@ def test_what_t_says_of_several_hosts(network):
 
     code, said = told((good, away))
     assert code == 0 and re.fullmatch(f"warning: database {away}: .*\nconfiguration OK\n", said), said
+    # a database on the same machine before others: no certificate names a unix socket
+    assert told((f"unix:{sandbox.mariadb.socket}", good), **{"ssl-verify-server-cert": "1"}) == (0, "configuration OK\n")
     sandbox.sql("UPDATE service SET answering = 'no'")
     assert re.fullmatch(f"warning: database {good}: the table service .*\nconfiguration OK\n", told((good,))[1])
     sandbox.sql("UPDATE service SET answering = 'yes'")
