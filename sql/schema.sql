@@ -343,7 +343,7 @@ BEGIN
   IF given REGEXP '\\A[a-z0-9_+=-]+(?:\\.[a-z0-9_+=-]+)*\\z' AND LENGTH(given) <= 255 THEN
     RETURN NULL;
   END IF;
-  IF given = '' THEN
+  IF given IN ('', '""') THEN
     RETURN 'nothing stands before the @: write it as in info@example.com';
   ELSEIF LENGTH(given) > 255 THEN
     RETURN CONCAT(quoted(given), ' is too long for the part before the @ (255 octets)');

@@ -92,6 +92,38 @@ BEGIN
   RETURN CONCAT(quoted(given), ' is not a domain: write it as in example.com');
 END//
 
+-- The part of an address before the @, in the form that stands in messages: john.doe, "john doe".
+CREATE OR REPLACE DEFINER = lookupd_definer@localhost
+FUNCTION local_error(given VARCHAR(2100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
+RETURNS VARCHAR(500) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin
+DETERMINISTIC NO SQL SQL SECURITY INVOKER
+BEGIN
+  DECLARE inner_text VARCHAR(2100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin;
+  IF given REGEXP '\\A[a-z0-9_+=-]+(?:\\.[a-z0-9_+=-]+)*\\z' AND LENGTH(given) <= 255 THEN
+    RETURN NULL;
+  END IF;
+  IF given IN ('', '""') THEN
+    RETURN 'nothing stands before the @: write it as in info@example.com';
+  ELSEIF LENGTH(given) > 255 THEN
+    RETURN CONCAT(quoted(given), ' is too long for the part before the @ (255 octets)');
+  ELSEIF given REGEXP '[[:cntrl:]]' THEN
+    RETURN CONCAT(quoted(given), ' has a control character (tab, line end) in it');
+  ELSEIF LEFT(given, 1) = '"' THEN
+    IF given NOT REGEXP '\\A"(?:[^"\\\\]|\\\\["\\\\])*"\\z' THEN
+      RETURN CONCAT(quoted(given), ' is not well quoted: write "john doe"@example.com, and \\" and \\\\ for " and \\ within');
+    END IF;
+    SET inner_text = SUBSTRING(given, 2, CHAR_LENGTH(given) - 2);
+    IF inner_text REGEXP '\\A[^][()<>@,;:\\\\".[:space:]]+(?:\\.[^][()<>@,;:\\\\".[:space:]]+)*\\z' THEN
+      RETURN CONCAT(quoted(given), ' needs no quotes, and Postfix asks without them: write ', LEFT(inner_text, 60), '@...');
+    END IF;
+  ELSEIF given LIKE '.%' OR given LIKE '%.' OR given LIKE '%..%' THEN
+    RETURN CONCAT(quoted(given), ' has a dot too many before the @; if it is meant so, put that part in quotes: "a..b"@example.com');
+  ELSEIF given REGEXP '[][()<>@,;:\\\\"[:space:]]' THEN
+    RETURN CONCAT(quoted(given), ' has a blank or one of ()<>[]:;@\\," before the @: put that part in quotes, as in "john doe"@example.com');
+  END IF;
+  RETURN NULL;
+END//
+
 -- Where an alias goes: addresses, or @domain for the same user there, parted by commas or blanks.
 CREATE OR REPLACE DEFINER = lookupd_definer@localhost
 FUNCTION goto_error(given VARCHAR(2100) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin)
