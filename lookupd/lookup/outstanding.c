@@ -174,5 +174,5 @@ void outstanding_retry(struct outstanding *outstanding, struct lookup **lookups,
         lookups[i]->retry_after = after;
         lookups[again++] = lookups[i];
     }
-    outstanding_ask_again(outstanding, lookups, again, LANE_RETRY);
+    outstanding_ask_again(outstanding, lookups, again, after == 0 ? LANE_ASCII : LANE_RETRY);
 }

@@ -205,3 +205,29 @@ Test(outstanding, a_lost_connection_is_forgiven_once)
     is_temporary(&asked, "the connection to the database was lost");
     all_have_ended();
 }
+
+Test(outstanding, who_wants_a_newer_connection_holds_up_nobody)
+{
+    struct asked given_up = {0};
+    struct asked lost = {0};
+    struct lookup *taken[BATCH_LOOKUPS];
+    struct batch batches[2] = {{0}};
+    begin_waiting(&given_up, "a.example", 9);
+    fill(&batches[0]);
+    begin_waiting(&lost, "b.example", 9);
+    fill(&batches[1]);
+    cr_assert_eq(outstanding_take(&batches[0], taken), 1);
+    outstanding_retry(&outstanding, taken, 1, 0);
+    cr_assert_eq(outstanding_take(&batches[1], taken), 1);
+    outstanding_retry(&outstanding, taken, 1, 100);
+    struct lanes_choice older = {.connected = 50, .step = STATEMENT_STEP_MAX};
+    cr_assert(lanes_fill(&outstanding.lanes, &batches[0], &older));
+    cr_expect_eq(batches[0].count, 1);
+    cr_expect_eq(batches[0].lookups[0], &given_up.lookup);
+    given_up.lookup.batch = &batches[0];
+    outstanding_decide(&outstanding, &batches[0]);
+    cr_expect_eq(given_up.answers, 1);
+    outstanding_fail_waiting(&outstanding, "x");
+    is_temporary(&lost, "x");
+    all_have_ended();
+}
