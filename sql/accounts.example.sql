@@ -40,7 +40,8 @@ SET DEFAULT ROLE lookupd_auditor FOR audrey@localhost;
 -- my_relay. Which relays he may choose stands in relay_tenant:
 --     UPDATE domain SET owner = 'tina' WHERE name IN ('example.com', 'example.org');
 --     INSERT INTO relay_tenant (relay, tenant) VALUES ('hq', 'tina');
-CREATE USER IF NOT EXISTS tina@localhost IDENTIFIED VIA unix_socket;
+-- The server's max_connections is for all, lookupd too: nobody whom you do not know well has them all.
+CREATE USER IF NOT EXISTS tina@localhost IDENTIFIED VIA unix_socket WITH MAX_USER_CONNECTIONS 20 MAX_UPDATES_PER_HOUR 10000;
 GRANT lookupd_tenant TO tina@localhost;
 SET DEFAULT ROLE lookupd_tenant FOR tina@localhost;
 

@@ -174,6 +174,18 @@ def test_a_tenant_is_written_whole(root):
             assert "has a blank before or after it, or a control character" in refused(root, statement, (name,))
 
 
+def test_a_tenant_does_not_take_all_connections(mariadb, root):
+    connections = []
+    try:
+        with pytest.raises(Exception, match="max_user_connections"):
+            for _ in range(30):
+                connections.append(mariadb.connect(TENANT))
+        assert 10 < len(connections) <= 20  # one of the test before may be about to end
+    finally:
+        for connection in connections:
+            connection.close()
+
+
 def test_a_user_name_is_taken_whole(mariadb, root, tenant):
     """tina@evil is not tina, whatever stands before the first @."""
     run(root, "CREATE OR REPLACE USER `tina@evil`@localhost", "GRANT lookupd_tenant TO `tina@evil`@localhost",
