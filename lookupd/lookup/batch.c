@@ -134,24 +134,12 @@ void batch_collect(struct batch *batch, struct statement_keys *keys)
     index_all(batch, keys);
 }
 
-/*
- * Where a column's collation says that blanks at the end mean nothing, as most do, a row that has
- * some is found, and so it must be recognised. No name ends with a blank, but an exact key may.
- */
-static size_t length_of_key(const struct batch *batch, const struct row *row)
-{
-    size_t len = row->key_len;
-    while (batch->map->keys != KEYS_EXACT && len > 0 && row->key[len - 1] == ' ')
-        len--;
-    return len;
-}
-
 static void give_row(struct batch *batch, const struct row *row)
 {
     char key[CANDIDATE_LEN_MAX + 1];
     size_t len;
     if (row->key == NULL ||
-        !candidates_fold_row(row->key, length_of_key(batch, row), key, sizeof key, &len))
+        !candidates_fold_row(batch->map->keys, row->key, row->key_len, key, sizeof key, &len))
         return;
     unsigned number = *find_slot(batch, key, len, candidates_hash(key, len));
     for (; number; number = batch->entries[number - 1].next) {

@@ -46,9 +46,12 @@ static size_t drop_dot(char *text, size_t len)
     return len;
 }
 
-bool candidates_fold_row(const char *key, size_t len, char *out, size_t out_size, size_t *out_len)
+bool candidates_fold_row(enum keys_kind kind, const char *key, size_t len, char *out,
+                         size_t out_size, size_t *out_len)
 {
     size_t n;
+    while (kind != KEYS_EXACT && len > 0 && key[len - 1] == ' ')
+        len--;
     if (len == 0 || !mailname_fold(key, len, out, out_size, &n))
         return false;
     n = drop_dot(out, n);
@@ -360,7 +363,7 @@ static enum candidates_status make_exact(const char *key, size_t len, struct can
     char folded[CANDIDATE_LEN_MAX + 1];
     size_t n;
     char *text;
-    if (!candidates_fold_row(key, len, folded, sizeof folded, &n))
+    if (!candidates_fold_row(KEYS_EXACT, key, len, folded, sizeof folded, &n))
         return CANDIDATES_NOT_A_NAME;
     *out = start(1, n + 1, &text);
     if (*out == NULL)

@@ -70,10 +70,12 @@ enum candidates_status candidates_make(enum keys_kind kind, const char *key, siz
 uint32_t candidates_hash(const char *text, size_t len);
 
 /*
- * Brings the key of a row to the form that candidates have, so that a row of a case-insensitive
- * column is recognised: mailname_fold() with one trailing dot dropped (unless another dot, or
- * nothing, stands before it). False when it can match none.
+ * Brings the key of a row to the form that candidates have, so that a row that a column's collation
+ * takes for one is recognised: mailname_fold() with one trailing dot dropped (unless another dot,
+ * or nothing, stands before it). To most collations blanks at the end mean nothing; no name ends
+ * with one, but an exact key may. False when it can match none.
  */
-bool candidates_fold_row(const char *key, size_t len, char *out, size_t out_size, size_t *out_len);
+bool candidates_fold_row(enum keys_kind kind, const char *key, size_t len, char *out,
+                         size_t out_size, size_t *out_len);
 
 #endif

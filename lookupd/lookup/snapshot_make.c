@@ -69,7 +69,7 @@ bool snapshot_make_row(struct snapshot_make *make, const struct map *map, const 
     char full[SNAPSHOT_KEY_MAX];
     char record[ANSWER_VALUE_MAX + 2]; /* a longer value is cut to one that is still too long */
     size_t folded_len;
-    if (!candidates_fold_row(key, key_len, folded, sizeof folded, &folded_len))
+    if (!candidates_fold_row(map->keys, key, key_len, folded, sizeof folded, &folded_len))
         return true;
     size_t len = snapshot_key(map, folded, folded_len, full);
     if (len == 0) {

@@ -23,14 +23,14 @@ static enum keys_kind kind_of(char letter)
     }
 }
 
-static void check_one(const struct candidates *c, const struct candidate *one)
+static void check_one(enum keys_kind kind, const struct candidates *c, const struct candidate *one)
 {
     char folded[TEXT_MAX];
     size_t n;
     CHECK(one->len > 0 && one->text[one->len] == '\0' && strlen(one->text) == one->len);
     CHECK(one->list < LIST_COUNT && one->hash == candidates_hash(one->text, one->len));
     /* A row that is the candidate, octet for octet, is recognised. */
-    CHECK(candidates_fold_row(one->text, one->len, folded, sizeof folded, &n));
+    CHECK(candidates_fold_row(kind, one->text, one->len, folded, sizeof folded, &n));
     CHECK(n == one->len && memcmp(folded, one->text, n) == 0);
     if (one->list == LIST_DOMAINS || one->list == LIST_AT_DOMAINS)
         CHECK(one->text[strspn(one->text, "@abcdefghijklmnopqrstuvwxyz0123456789_.-")] == '\0');
@@ -56,7 +56,7 @@ static void check_list(enum keys_kind kind, const struct candidates *c)
     CHECK(c->count > 0 && c->count <= CANDIDATES_MAX);
     for (size_t i = 0; i < c->count; i++) {
         const struct candidate *one = &c->list[i];
-        check_one(c, one);
+        check_one(kind, c, one);
         CHECK((allowed[kind] >> one->list & 1) != 0);
         /* The more specific is the longer; so no two of a list are equal. */
         CHECK(one->len < last[one->list]);
@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         char row[TEXT_MAX];
         size_t n;
-        (void)candidates_fold_row(key, len, row, sizeof row, &n);
+        (void)candidates_fold_row(KEYS_ADDRESS, key, len, row, sizeof row, &n);
     }
     free(key);
     return 0;

@@ -414,6 +414,8 @@ Test(candidates, fold_row)
         {"2001:db8:", "2001:db8:"},
         {"Straße", "strasse"},
         {"a b", "a b"},
+        {"a.example  ", "a.example"},
+        {"  ", NULL},
         {"a..", "a.."},
         {".", "."},
         {"", NULL},
@@ -424,13 +426,18 @@ Test(candidates, fold_row)
     for (size_t i = 0; i < COUNT(rows); i++) {
         char out[32];
         size_t n;
-        bool ok = candidates_fold_row(rows[i].row, strlen(rows[i].row), out, sizeof out, &n);
+        bool ok = candidates_fold_row(KEYS_ADDRESS, rows[i].row, strlen(rows[i].row), out,
+                                      sizeof out, &n);
         cr_expect_eq(ok, rows[i].want != NULL, "%s", rows[i].row);
         if (ok && rows[i].want != NULL) {
             cr_expect_str_eq(out, rows[i].want);
             cr_expect_eq(n, strlen(rows[i].want));
         }
     }
+    char out[32];
+    size_t n;
+    cr_expect(candidates_fold_row(KEYS_EXACT, "A b ", 4, out, sizeof out, &n));
+    cr_expect_str_eq(out, "a b ");
 }
 
 Test(candidates, hash_differs)
