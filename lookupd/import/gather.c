@@ -161,7 +161,7 @@ static void note_journal(struct gathering *gathering, const struct zonelist_zone
 {
     char name[WIRENAME_TEXT_SIZE], text[sizeof name + 1200];
     gathering->gathered->zones.journals++;
-    snprintf(text, sizeof text, "%s: nothing of it counts as gone, for want of its journal: %s",
+    snprintf(text, sizeof text, "%s: its rows stay as they are, for want of its journal: %s",
              wirename_print(entry->name, name), zone_reader_note(gathering->reader));
     tell_unread(gathering, text);
 }

@@ -71,6 +71,7 @@ struct verdict {
     const struct zonelist_zone *zone; /* that decided */
     uint32_t serial;                  /* of it; 0 when it was not read */
     uint16_t own_preference;          /* of our best MX record, where there is one */
+    bool behind; /* the zone's journal could not be used: it may say another route */
 };
 
 /* A warning that belongs to a name: it is relayed all the same. */

@@ -103,7 +103,8 @@ static bool list_verdict(struct mailrules *rules, struct listing *listing,
                                     .relay = decision->relay,
                                     .zone = zone->entry,
                                     .serial = zone->serial,
-                                    .own_preference = decision->own_preference},
+                                    .own_preference = decision->own_preference,
+                                    .behind = zone->behind},
                         .warnings = decision->warnings};
     return true;
 }

@@ -179,8 +179,8 @@ static void plan_claim_there(struct making *making, const struct plan_claim *cla
         change->new_relay = verdict->relay;
         change->beside = claim->row && claim->row_source && !is_ours(making, claim) &&
                          !fence_of(making->state, claim->name);
-    } else if (!same_text(claim->route, verdict->route) ||
-               !same_text(claim->relay, verdict->relay)) {
+    } else if (!verdict->behind && (!same_text(claim->route, verdict->route) ||
+                                    !same_text(claim->relay, verdict->relay))) {
         struct plan_change *change = add_change(making, PLAN_CLAIM_ROUTE, claim, verdict);
         change->old_route = claim->route;
         change->old_relay = claim->relay;
@@ -199,8 +199,8 @@ static void plan_row_there(struct making *making, const struct plan_claim *claim
         add_note(making, PLAN_ROW_FENCED, claim, verdict)->fence = fence;
     if (is_ours(making, claim)) {
         count_row(making, claim->row_any);
-        if (same_text(claim->row_route, verdict->route) &&
-            same_text(claim->row_relay, verdict->relay))
+        if (verdict->behind || (same_text(claim->row_route, verdict->route) &&
+                                same_text(claim->row_relay, verdict->relay)))
             return;
         if (lacks) {
             add_note(making, PLAN_RELAY_MISSING, claim, verdict);

@@ -174,7 +174,7 @@ static void print_zones(const struct gather_zones *zones, FILE *out)
     fprintf(out, "%s, %zu skipped, %zu with a journal ahead of the file, %zu expired\n",
             zones->unread ? ")" : "", zones->skipped, zones->behind, zones->expired);
     if (zones->journals)
-        fprintf(out, "%-11s%zu not read: nothing of their zones counts as gone\n", "journals",
+        fprintf(out, "%-11s%zu not read: rows of their zones stay as they are\n", "journals",
                 zones->journals);
     if (zones->catalogs)
         fprintf(out, "%-11s%zu not read: their members are not known\n", "catalogs",

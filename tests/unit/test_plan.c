@@ -164,6 +164,20 @@ Test(plan, a_hint_for_a_relay_that_nobody_made)
     expect(" | row-of-people a.example");
 }
 
+Test(plan, a_zone_without_its_journal_changes_no_route)
+{
+    struct verdict *verdict = add_verdict("a.example", "relay:[b.example]:25");
+    verdict->behind = true;
+    expect("claim a.example; insert a.example");
+    struct plan_claim *claim = add_claim("a.example", "relay:");
+    expect("");
+    cr_expect_eq(plan->imported, 1);
+    claim->gone_since = NOW - 1;
+    expect("claim a.example");
+    verdict->behind = false;
+    expect("claim a.example; update a.example");
+}
+
 Test(plan, gone_is_marked_and_held)
 {
     struct plan_claim *claim = add_claim("a.example", "relay:");
