@@ -409,6 +409,7 @@ struct decision mailrules_decide_cname(const struct mailrules *rules, const stru
     switch (verdict_reason_kind(decision.reason)) {
     case VERDICT_RELAY:
         decision.reason = deciding.wildcard ? RULE_WILDCARD : RULE_CNAME;
+        decision.behind = zone->behind;
         break;
     case VERDICT_NOT:
         return decided(zone->behind ? RULE_ZONE_UNREAD : RULE_CNAME_OUT);

@@ -61,6 +61,7 @@ struct decision {
     enum verdict_reason reason;
     uint16_t own_preference;
     uint8_t warnings;  /* one bit for each enum verdict_warning */
+    bool behind;       /* a CNAME leads to a zone that is */
     const char *route; /* of a relayed name; NULL with relay */
     const char *relay;
 };

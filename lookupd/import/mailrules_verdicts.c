@@ -104,7 +104,7 @@ static bool list_verdict(struct mailrules *rules, struct listing *listing,
                                     .zone = zone->entry,
                                     .serial = zone->serial,
                                     .own_preference = decision->own_preference,
-                                    .behind = zone->behind},
+                                    .behind = zone->behind || decision->behind},
                         .warnings = decision->warnings};
     return true;
 }

@@ -409,7 +409,8 @@ Test(mailrules, without_its_journal_a_zone_says_what_is_and_not_what_is_not)
                     "= a.test behind\n" BACKUP "sub MX 10 mail\nout CNAME www.else.test.\n"
                     "* MX 1 mail\n* MX 9 " OURS "\n"
                     "= b.test behind\n@ MX 10 mail\nmail A 192.0.2.25\nex MX 10 mail\n"
-                    "= c.test\nw CNAME b.test.\nx CNAME no.b.test.\ny CNAME www.else.test.\n"
+                    "= c.test\nalias CNAME a.test.\nw CNAME b.test.\nx CNAME no.b.test.\ny CNAME "
+                    "www.else.test.\n"
                     "z MX 10 no.b.test.\nz MX 20 " OURS "\n"
                     "= v.test view 1 behind\n@ MX 10 mail\n= v.test view 2\n@ MX 10 mail\n"
                     "= w.test view 1\n@ MX 10 mail\n= w.test view 2 behind\n@ MX 10 mail\n");
@@ -417,11 +418,15 @@ Test(mailrules, without_its_journal_a_zone_says_what_is_and_not_what_is_not)
     for (size_t v = 0; v < count; v++)
         mail_site_print(&list[v], text, sizeof text);
     cr_expect_str_eq(text,
-                     ".a.test wildcard-ignored\na.test better-mx relay:\nb.test zone-unread\n"
+                     ".a.test wildcard-ignored\na.test better-mx relay:\nalias.c.test cname "
+                     "relay:\nb.test zone-unread\n"
                      "c.test no-mx\nex.b.test excluded\nsub.a.test zone-unread\n"
                      "v.test zone-unread\nw.c.test zone-unread\nw.test not-ours\n"
                      "x.c.test zone-unread\nz.c.test zone-unread\n",
                      "%s", text);
+    cr_expect(mailrules_find(site.rules, "a.test").behind);
+    cr_expect(mailrules_find(site.rules, "alias.c.test").behind);
+    cr_expect_not(mailrules_find(site.rules, "c.test").behind);
     expect_find(&site, "gone.a.test", "zone-unread");
     expect_find(&site, "out.a.test", "zone-unread");
     expect_find(&site, "y.c.test", "cname-out");
