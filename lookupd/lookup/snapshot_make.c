@@ -83,7 +83,11 @@ bool snapshot_make_row(struct snapshot_make *make, const struct map *map, const 
         return false;
     }
     bool unsure = folded_len != key_len || memcmp(folded, key, key_len) != 0;
-    record[0] = unsure ? SNAPSHOT_UNSURE : value ? SNAPSHOT_VALUE : SNAPSHOT_NULL;
+    record[0] = SNAPSHOT_NULL;
+    if (unsure)
+        record[0] = SNAPSHOT_UNSURE;
+    else if (value)
+        record[0] = SNAPSHOT_VALUE;
     size_t record_len = 1;
     make->unsure += unsure;
     make->values += value != NULL;
