@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "lookup/outstanding.h"
+#include "lookup/pace.h"
 #include "lookup/pools.h"
 #include "lookup/source.h"
 
@@ -16,10 +17,6 @@
 #define TICK (CLOCK_SECOND / 20)
 /* How long past the deadline a query may keep its connection: the server should have ended it. */
 #define OVERDUE (CLOCK_SECOND / 4)
-/* A query that takes longer is waiting for something, or reads what it should not. */
-#define SLOW (CLOCK_SECOND / 10)
-/* Maps that were asked so lately are served. */
-#define RECENT (10 * CLOCK_SECOND)
 /* A query that began less than this ago is worth waiting for. As fine as the loop's timers are. */
 #define YOUNG (CLOCK_SECOND / 1000)
 /* How long smaller statements are used when the server has no room for more (error 1461). */
@@ -122,27 +119,6 @@ static void take_back(struct engine *engine, struct batch *batch)
         outstanding_fail_all(&engine->outstanding, lookups, count, FAULT_OFF);
 }
 
-static bool is_another_quick(const struct engine *engine, const struct map *than)
-{
-    uint64_t now = clock_now();
-    for (size_t i = 0; i < engine->maps->count; i++) {
-        const struct map *map = &engine->maps->list[i];
-        if (map != than && !map->slow && map->database_used && now - map->database_used < RECENT)
-            return true;
-    }
-    return false;
-}
-
-/*
- * Slow queries that are answered hold up those of other maps like ones that wait. Where all are
- * slow it is the database, and nobody is to be protected from anybody.
- */
-static void note_time(const struct engine *engine, struct map *map, uint64_t took, bool good)
-{
-    map->slow = took > SLOW;
-    map->stuck = map->slow && (!good || is_another_quick(engine, map));
-}
-
 static void on_ended(struct session *session, const struct session_end *end, void *context)
 {
     struct engine *engine = context;
@@ -151,7 +127,7 @@ static void on_ended(struct session *session, const struct session_end *end, voi
     struct map *map = batch->map;
     engine->counts.queries++;
     engine->counts.batched += batch->count;
-    note_time(engine, map, clock_now() - session_started(session), end->good);
+    pace_note(engine->maps, map, clock_now() - session_started(session), end->good);
     source_note(&engine->source, map, end->good ? 0 : end->number);
     if (end->good && source_may_be_partial(&engine->source, map)) {
         take_back(engine, batch);
@@ -328,9 +304,8 @@ static void find_busy_maps(const struct engine *engine, struct busy_maps *maps)
             continue;
         struct map *map = session_batch(session)->map;
         uint64_t age = now - session_started(session);
-        if (age > SLOW)
-            map->stuck = true;
-        maps->stuck += map->stuck;
+        pace_note_waiting(map, age);
+        maps->stuck += pace_is_stuck(map);
         if (age < YOUNG)
             maps->young[young++] = map;
         else

@@ -1,5 +1,7 @@
 #include "lookup/lanes.h"
 
+#include "lookup/pace.h"
+
 #include <stdlib.h>
 
 void lanes_init(struct lanes *lanes)
@@ -86,7 +88,7 @@ static bool may_go(const struct lane *lane, const struct lanes_choice *choice)
 {
     return TAILQ_FIRST(&lane->list)->retry_after < choice->connected &&
            (choice->only == NULL || lane->map == choice->only) &&
-           !is_among(lane->map, choice->never) && !(choice->no_stuck && lane->map->stuck) &&
+           !is_among(lane->map, choice->never) && !(choice->no_stuck && pace_is_stuck(lane->map)) &&
            (lane->count >= BATCH_LOOKUPS || !is_among(lane->map, choice->only_full));
 }
 

@@ -32,10 +32,10 @@ struct map {
     /* Of all that decides which rows a copy of it holds: a copy of other rows is not answered from.
      */
     unsigned char fingerprint[MAP_FINGERPRINT];
-    /* Its last query took long, however it ended. */
-    bool slow;
-    /* It waited so long that it failed, or was slow where others are quick, or is under way. */
-    bool stuck;
+    /* See lookup/pace.h: its queries in a row that took long, and until when that keeps it from the
+     * last connection (monotonic nanoseconds). */
+    unsigned slow;
+    uint64_t stuck_until;
     /* The last fault of the query that was logged: it comes again with every lookup. */
     unsigned said_number;
     uint64_t said; /* monotonic nanoseconds */
