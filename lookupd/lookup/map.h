@@ -38,7 +38,8 @@ struct map {
     uint64_t stuck_until;
     /* The last fault of the query that was logged: it comes again with every lookup. */
     unsigned said_number;
-    uint64_t said; /* monotonic nanoseconds */
+    uint64_t said;        /* monotonic nanoseconds, as the next */
+    uint64_t said_unsure; /* that its copy has rows whose keys are not folded */
     /* Whether its last answers came from the snapshot, though others' came from the database. */
     bool from_snapshot;
     uint64_t snapshot_used, database_used; /* when it last answered: monotonic nanoseconds */

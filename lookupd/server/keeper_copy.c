@@ -91,14 +91,22 @@ static bool begin_reading(MYSQL *mysql)
 
 /* ---- the rows of a map ---- */
 
+/* Whether what was said then is to be said now; notes that it is. */
+static bool is_due(uint64_t *said)
+{
+    uint64_t now = clock_now();
+    if (*said != 0 && now - *said < SAY_AGAIN)
+        return false;
+    *said = now;
+    return true;
+}
+
 /* Built-in tables hold folded keys only: their triggers see to it. */
 static void say_unsure(struct copy *copy, struct map *map)
 {
     uint64_t count = snapshot_make_unsure(copy->make);
-    uint64_t now = clock_now();
-    if (count == 0 || (map->said != 0 && now - map->said < SAY_AGAIN))
+    if (count == 0 || !is_due(&map->said_unsure))
         return;
-    map->said = now;
     log_warning("snapshot: map %s: all: %llu rows have keys that are not folded; from the snapshot "
                 "they are answered with a temporary error",
                 map->name, (unsigned long long)count);
@@ -198,11 +206,8 @@ static bool copy_maps(struct copy *copy)
         }
         if (copy->before && snapshot_has(copy->before, map, NULL, NULL))
             return false;
-        uint64_t now = clock_now();
-        if (map->said == 0 || now - map->said >= SAY_AGAIN) {
-            map->said = now;
+        if (is_due(&map->said))
             log_error("snapshot: %s: this map is left out", copy->text);
-        }
     }
     if (wanted == 0)
         say(copy, "snapshot", "no map has the setting all");
