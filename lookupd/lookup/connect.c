@@ -294,20 +294,35 @@ MYSQL *connect_open(const struct conf *conf, const struct credentials *credentia
     return lesser;
 }
 
-/* What lookup/service.h makes of it, for a person: NULL when lookups are answered from here. */
-static const char *service_fault(MYSQL *mysql, char *buffer, size_t size)
+enum connect_switch connect_read_switch(MYSQL *mysql)
 {
     MYSQL_RES *result = NULL;
     if (mysql_query(mysql, "SELECT answering FROM service") != 0 ||
-        (result = mysql_store_result(mysql)) == NULL) {
+        (result = mysql_store_result(mysql)) == NULL)
+        return SWITCH_UNREADABLE;
+    MYSQL_ROW row = mysql_fetch_row(result);
+    enum connect_switch says = row ? SWITCH_NO : SWITCH_NO_ROW;
+    if (row && row[0] && strcmp(row[0], "yes") == 0)
+        says = SWITCH_YES;
+    mysql_free_result(result);
+    return says;
+}
+
+/* What lookup/service.h makes of it, for a person: NULL when lookups are answered from here. */
+static const char *service_fault(MYSQL *mysql, char *buffer, size_t size)
+{
+    switch (connect_read_switch(mysql)) {
+    case SWITCH_YES:
+        return NULL;
+    case SWITCH_UNREADABLE:
         snprintf(buffer, size, "%s (%u): see sql/rights.sql", mysql_error(mysql),
                  mysql_errno(mysql));
         return buffer;
+    case SWITCH_NO:
+    case SWITCH_NO_ROW:
+        break;
     }
-    MYSQL_ROW row = mysql_fetch_row(result);
-    bool yes = row && row[0] && strcmp(row[0], "yes") == 0;
-    mysql_free_result(result);
-    return yes ? NULL : "the table service does not say that lookups are answered from there";
+    return "the table service does not say that lookups are answered from there";
 }
 
 void connect_check_hosts(const struct conf *conf, const struct credentials *credentials,

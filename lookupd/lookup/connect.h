@@ -53,6 +53,11 @@ MYSQL *connect_open(const struct conf *conf, const struct credentials *credentia
 void connect_check_hosts(const struct conf *conf, const struct credentials *credentials,
                          void (*report)(const char *line, void *context));
 
+/* What the table service says; where it cannot be read, mysql_error() says why. For a connection to
+ * wait on. */
+enum connect_switch { SWITCH_YES, SWITCH_NO, SWITCH_NO_ROW, SWITCH_UNREADABLE };
+enum connect_switch connect_read_switch(MYSQL *mysql);
+
 /* "unix:/run/mysqld/mysqld.sock" or "db.example.net:3306": the host that a connection goes to. */
 const char *connect_host(MYSQL *mysql, char *buffer, size_t size);
 

@@ -217,22 +217,24 @@ static bool copy_maps(struct copy *copy)
 /* What the switch said when the view was made. */
 static enum copy_status read_switch(struct copy *copy)
 {
-    MYSQL_RES *result = NULL;
     if (copy->maps->service == NULL)
         return COPY_DONE;
-    if (!run(copy->mysql, "SELECT answering FROM service") ||
-        (result = mysql_store_result(copy->mysql)) == NULL) {
+    switch (connect_read_switch(copy->mysql)) {
+    case SWITCH_YES:
+        return COPY_DONE;
+    case SWITCH_UNREADABLE:
         say(copy, "table service", mysql_error(copy->mysql));
-        return dberror_kind(mysql_errno(copy->mysql)) == DBERROR_CONNECTION ? COPY_FAILED
-                                                                            : COPY_OFF;
+        if (dberror_kind(mysql_errno(copy->mysql)) == DBERROR_CONNECTION)
+            return COPY_FAILED;
+        break;
+    case SWITCH_NO:
+        say(copy, "table service", "says that nobody shall answer from the tables");
+        break;
+    case SWITCH_NO_ROW:
+        say(copy, "table service", "has no row");
+        break;
     }
-    MYSQL_ROW row = mysql_fetch_row(result);
-    bool yes = row && row[0] && strcmp(row[0], "yes") == 0;
-    if (!yes)
-        say(copy, "table service",
-            row ? "says that nobody shall answer from the tables" : "has no row");
-    mysql_free_result(result);
-    return yes ? COPY_DONE : COPY_OFF;
+    return COPY_OFF;
 }
 
 static enum copy_status take(struct copy *copy, int *fd)
