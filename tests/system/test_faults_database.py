@@ -18,6 +18,7 @@ import pytest
 
 import netproxy
 import processes
+from conftest import brought_up
 from netproxy import Proxy
 from port53 import Port53
 from processes import wait_until
@@ -346,6 +347,14 @@ class Network:
         self.proxy.start()
         self.local.start()
 
+    def down(self):
+        self.proxy.stop()
+        self.local.stop()
+        try:
+            self.sandbox.stop_lookupd()
+        finally:
+            self.sandbox.down()
+
     def settings(self, form):
         hosts, option_file = f"unix:{self.local.address}", ""
         if form != "unix":
@@ -369,18 +378,8 @@ class Network:
 
 @pytest.fixture(scope="module")
 def network(request):
-    import conftest
-    folder = conftest.new_folder()
-    network = Network(folder)
-    before = request.session.testsfailed
-    try:
-        network.up()
-        yield network
-    finally:
-        network.proxy.stop()
-        network.local.stop()
-        conftest._end(network.sandbox, request.session.testsfailed > before)
-        shutil.rmtree(folder, ignore_errors=True)
+    with brought_up(request, Network, lambda made: made.sandbox.log_text()[-20000:]) as made:
+        yield made
 
 
 @pytest.mark.parametrize("form, step, reset", [
